@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file filter.h
+ * The decision for each packet: copy it to the standby or not, by which rule, and why.
+ *
+ * A filter joins parsing (packet.h), the flow table (flow.h) and a policy (policy.h). One call
+ * takes a batch, allocates nothing and makes no system call. A policy whose rules need no memory of
+ * flows (none, all, syn, sample without refresh) runs without a flow table.
+ *
+ * Threads: one thread a filter.
+ */
+#ifndef REMEDIATE_FILTER_H
+#define REMEDIATE_FILTER_H
+
+#include <remediate/error.h>
+#include <remediate/flow.h>
+#include <remediate/packet.h>
+#include <remediate/policy.h>
+
+REMED_BEGIN_DECLS
+
+/** A filter. */
+struct remed_filter;
+
+/** Options of a filter. */
+struct remed_filter_opts {
+    size_t size;         /**< sizeof this struct, set by the init function */
+    uint32_t max_flows;  /**< hard size of the flow table, 16 to 2^28; default 2^20 */
+    uint32_t scope;      /**< enum remed_scope; default ::REMED_SCOPE_OUTER. It classifies flows and
+                              is what MATCH reads: with INNER, the packet inside of all tunnels */
+    uint32_t track;      /**< 1: keep the flow table even if no rule needs it; default 0 */
+    uint32_t fragments;  /**< datagrams whose fragments are followed, 1 to 2^20; default 4,096 */
+    uint64_t seed[2];    /**< secret seeds of all hashes */
+    uint64_t timeout[REMED_TIMEOUT_COUNT]; /**< as in struct remed_flow_table_opts */
+    const struct remed_allocator *allocator; /**< NULL: malloc */
+};
+
+/** Why a packet is copied or not. */
+enum remed_reason {
+    REMED_REASON_NO_RULE = 0,   /**< not: no rule matched */
+    REMED_REASON_NONE,          /**< not: the rule says none */
+    REMED_REASON_NOT_WANTED,    /**< not: beyond the first N, no handshake packet, not sampled, … */
+    REMED_REASON_SIDE,          /**< not: seen on the other side, or the side is not known */
+    REMED_REASON_UNCLASSIFIED,  /**< not: the rule needs a flow and the packet has none */
+    REMED_REASON_LIMIT,         /**< not: wanted, but over the limit */
+    REMED_REASON_ALL,           /**< copied: the rule says all */
+    REMED_REASON_SYN,           /**< copied: a SYN */
+    REMED_REASON_SYN_ACK,       /**< copied: a SYN+ACK */
+    REMED_REASON_HANDSHAKE_ACK, /**< copied: the ACK that completes the handshake */
+    REMED_REASON_FIRST,         /**< copied: among the first packets or bytes */
+    REMED_REASON_SAMPLE,        /**< copied: its flow is sampled */
+    REMED_REASON_REFRESH,       /**< copied: to keep the standby fresh */
+    REMED_REASON_COUNT          /**< how many there are; not a reason */
+};
+
+/** No rule. */
+#define REMED_NO_RULE UINT32_MAX
+
+/** The decision for one packet. */
+struct remed_verdict {
+    uint32_t rule;         /**< index of the deciding rule, or ::REMED_NO_RULE */
+    uint32_t flow;         /**< flow number, or ::REMED_NO_FLOW (also without a flow table) */
+    uint8_t copy;          /**< 1: copy the packet to the standby */
+    uint8_t reason;        /**< enum remed_reason */
+    uint8_t unclassified;  /**< enum remed_unclassified; 0 when the packet has a flow key */
+    uint8_t new_flow;      /**< 1: the packet opened the flow */
+    uint32_t reserved;     /**< zero */
+};
+
+/** Counters of a filter. */
+struct remed_filter_stats {
+    uint64_t packets;        /**< packets seen */
+    uint64_t bytes;          /**< their bytes on the wire */
+    uint64_t copied_packets; /**< packets to copy */
+    uint64_t copied_bytes;   /**< their bytes on the wire */
+    uint64_t reasons[REMED_REASON_COUNT];             /**< packets by reason */
+    uint64_t unclassified[REMED_UNCLASSIFIED_COUNT];  /**< packets by reason; [0] is classified */
+    struct remed_flow_stats flows;          /**< of the flow table; zero without one */
+    struct remed_fragments_stats fragments; /**< of the fragment table */
+    uint64_t tracks_flows;   /**< 1 when there is a flow table */
+};
+
+/** Counters of one rule. */
+struct remed_rule_stats {
+    uint64_t packets;        /**< packets that the rule decided */
+    uint64_t bytes;          /**< their bytes on the wire */
+    uint64_t copied_packets; /**< of those, copied */
+    uint64_t copied_bytes;   /**< their bytes on the wire */
+    uint64_t limited;        /**< wanted, but over the limit */
+};
+
+/** Sets the defaults. @param opts not NULL @param size sizeof *opts */
+REMED_API void remed_filter_opts_init(struct remed_filter_opts *opts, size_t size);
+/**
+ * Makes a filter and takes all its memory.
+ * @param[out] filter to be freed with remed_filter_free(); not NULL
+ * @param policy is copied, may be freed at once; not NULL
+ * @param opts NULL for the defaults
+ * @param error filled on failure; may be NULL
+ * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM
+ */
+REMED_API int remed_filter_new(struct remed_filter **filter, const struct remed_policy *policy,
+                               const struct remed_filter_opts *opts, struct remed_error *error);
+/**
+ * Decides a batch of packets, in order.
+ * @param filter not NULL
+ * @param packets @p count of them
+ * @param count any number; 32 or more at a time keep the pipeline full
+ * @param[out] verdicts @p count of them, filled whole
+ */
+REMED_API void remed_filter_run(struct remed_filter *filter, const struct remed_packet *packets,
+                                size_t count, struct remed_verdict *verdicts);
+/** Reads the counters. @param filter not NULL @param[out] stats not NULL @param size sizeof *stats */
+REMED_API void remed_filter_stats(const struct remed_filter *filter,
+                                  struct remed_filter_stats *stats, size_t size);
+/**
+ * Reads the counters of one rule.
+ * @param filter not NULL @param rule from 0 @param[out] stats not NULL @param size sizeof *stats
+ * @return 0; ::REMED_ENOENT beyond the last rule
+ */
+REMED_API int remed_filter_rule_stats(const struct remed_filter *filter, size_t rule,
+                                      struct remed_rule_stats *stats, size_t size);
+/** The filter's flow table, to be read; NULL without one. @param filter not NULL
+ *  @return borrowed, lives as long as the filter */
+REMED_API struct remed_flow_table *remed_filter_flows(struct remed_filter *filter);
+/** Names a reason ("handshake-ack"). @param reason any value @return static string */
+REMED_API const char *remed_reason_name(unsigned reason);
+/** Frees the filter. @param filter may be NULL */
+REMED_API void remed_filter_free(struct remed_filter *filter);
+
+REMED_END_DECLS
+#endif
