@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Keyed hashing of flow keys: one 64x64→128-bit multiplication a pair of words, each word masked
+ * with a secret first, so that who chooses addresses and ports can't choose buckets. A key is read
+ * as numbers, never as raw memory, so the result is the same on every machine.
+ *
+ * Threads: no state.
+ */
+#ifndef REMED_FLOW_HASH_H
+#define REMED_FLOW_HASH_H
+
+#include <remediate/flow_key.h>
+#include "base/base.h"
+
+/* Odd constants without structure (digits of the golden ratio and of sqrt 3). */
+#define REMED_HASH_C0 0x9e3779b97f4a7c15ull
+#define REMED_HASH_C1 0xbb67ae8584caa73bull
+
+static inline uint64_t remed_hash_fold(uint64_t a, uint64_t b)
+{
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+    uint64_t middle = a1 * b0 + (a0 * b0 >> 32), other = a0 * b1 + (uint32_t)middle;
+    return (a * b) ^ (a1 * b1 + (middle >> 32) + (other >> 32));
+#endif
+}
+
+static inline uint64_t remed_hash_words(uint64_t a, uint64_t b, const uint64_t secret[2])
+{
+    return remed_hash_fold(a ^ secret[0], b ^ secret[1]);
+}
+
+/* The last round spreads every bit over bucket number and tag. */
+static inline uint64_t remed_hash_finish(uint64_t hash)
+{
+    hash = (hash ^ (hash >> 32)) * REMED_HASH_C0;
+    return hash ^ (hash >> 29);
+}
+
+/* Ports, protocol and IP version as one word. */
+static inline uint64_t remed_hash_tail(const struct remed_flow_key *key)
+{
+    return (uint64_t)key->port[0] << 48 | (uint64_t)key->port[1] << 32 |
+           (uint64_t)key->protocol << 8 | key->ip_version;
+}
+
+static inline uint64_t remed_hash_key(const struct remed_flow_key *key, const uint64_t secret[2])
+{
+    uint64_t tail = remed_hash_tail(key);
+    if (REMED_LIKELY(key->ip_version == 4)) {
+        uint64_t addresses =
+            (uint64_t)remed_load32(key->address[0]) << 32 | remed_load32(key->address[1]);
+        return remed_hash_finish(remed_hash_words(addresses, tail, secret));
+    }
+    uint64_t swapped[2] = {secret[1] + REMED_HASH_C0, secret[0] + REMED_HASH_C1};
+    uint64_t first =
+        remed_hash_words(remed_load64(key->address[0]), remed_load64(key->address[0] + 8), secret);
+    uint64_t second =
+        remed_hash_words(remed_load64(key->address[1]), remed_load64(key->address[1] + 8), swapped);
+    return remed_hash_finish(
+        remed_hash_words(first ^ tail, second + (tail << 1 | 1) * REMED_HASH_C1, secret));
+}
+
+#endif

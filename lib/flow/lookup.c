@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Looking things up in the flow table: the batched update, the single search, walking and counting.
+ *
+ * Threads: one thread a table.
+ */
+#include "flow/table.h"
+
+uint32_t remed_flow_search(const struct remed_flow_table *table, const struct remed_probe *probe,
+                           const struct remed_flow_key *key)
+{
+    for (uint32_t at = probe->bucket;; at = (at + 1) & table->bucket_mask) {
+        const struct remed_bucket *bucket = &table->buckets[at];
+        for (unsigned mask = remed_bucket_match(bucket, probe->tag); mask != 0; mask &= mask - 1) {
+            uint32_t number = bucket->record[__builtin_ctz(mask)];
+            if (remed_record_is(table, number, probe, key))
+                return number;
+        }
+        if (bucket->overflow == 0)
+            return REMED_NO_FLOW;
+    }
+}
+
+static size_t update_batch(struct remed_flow_table *table, const struct remed_flow_packet *packets,
+                           size_t count, uint32_t *flows)
+{
+    struct remed_probe probes[REMED_FLOW_BATCH];
+    size_t made = 0;
+    for (size_t i = 0; i < count; i++)
+        remed_flow_probe(table, &packets[i].key, &probes[i]);
+    for (size_t i = 0; i < count; i++)
+        remed_flow_candidate(table, &probes[i]);
+    for (size_t i = 0; i < count; i++) {
+        unsigned events;
+        uint32_t number = remed_flow_touch(table, &probes[i], &packets[i], &events);
+        made += events & REMED_EVENT_NEW;
+        if (flows != NULL)
+            flows[i] = number;
+    }
+    return made;
+}
+
+size_t remed_flow_table_update(struct remed_flow_table *table,
+                               const struct remed_flow_packet *packets, size_t count,
+                               uint32_t *flows)
+{
+    size_t made = 0;
+    for (size_t done = 0; done < count; done += REMED_FLOW_BATCH) {
+        size_t n = count - done < REMED_FLOW_BATCH ? count - done : REMED_FLOW_BATCH;
+        made += update_batch(table, packets + done, n, flows != NULL ? flows + done : NULL);
+    }
+    return made;
+}
+
+uint32_t remed_flow_table_find(const struct remed_flow_table *table,
+                               const struct remed_flow_key *key)
+{
+    struct remed_probe probe;
+    remed_flow_probe(table, key, &probe);
+    return remed_flow_search(table, &probe, key);
+}
+
+static void put32(uint8_t *to, uint32_t value)
+{
+    to[0] = (uint8_t)(value >> 24);
+    to[1] = (uint8_t)(value >> 16);
+    to[2] = (uint8_t)(value >> 8);
+    to[3] = (uint8_t)value;
+}
+
+void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
+                         struct remed_flow_info *info)
+{
+    const struct remed_record *record = &table->records[number];
+    unsigned opener = record->flags & REMED_RECORD_OPENER;
+    memset(info, 0, sizeof *info);
+    if (record->ip_version == 4) {
+        put32(info->key.address[0], (uint32_t)(record->addresses >> 32));
+        put32(info->key.address[1], (uint32_t)record->addresses);
+    } else {
+        memcpy(info->key.address, table->cold[number].address, sizeof info->key.address);
+    }
+    info->key.port[0] = (uint16_t)(record->ports >> 16);
+    info->key.port[1] = (uint16_t)record->ports;
+    info->key.protocol = record->protocol;
+    info->key.ip_version = record->ip_version;
+    info->first_seen = record->first_seen;
+    info->last_seen = record->last_seen;
+    for (unsigned i = 0; i < 2; i++) {
+        info->packets[i] = remed_record_packets(record, opener ^ i);
+        info->bytes[i] = record->bytes[opener ^ i];
+    }
+    info->opener = (uint8_t)opener;
+    info->state = record->state;
+}
+
+int remed_flow_table_get(const struct remed_flow_table *table, uint32_t flow,
+                         struct remed_flow_info *info, size_t size)
+{
+    if (flow >= table->fresh || table->records[flow].ip_version == 0)
+        return REMED_ENOENT;
+    struct remed_flow_info own;
+    remed_flow_describe(table, flow, &own);
+    remed_stats_copy(info, size, &own, sizeof own);
+    return 0;
+}
+
+uint32_t remed_flow_table_next(const struct remed_flow_table *table, uint32_t *cursor)
+{
+    while (*cursor < table->fresh) {
+        uint32_t at = (*cursor)++;
+        if (table->records[at].ip_version != 0)
+            return at;
+    }
+    return REMED_NO_FLOW;
+}
+
+void remed_flow_table_stats(const struct remed_flow_table *table, struct remed_flow_stats *stats,
+                            size_t size)
+{
+    remed_stats_copy(stats, size, &table->stats, sizeof table->stats);
+}
+
+uint64_t remed_flow_key_hash(const struct remed_flow_key *key, uint64_t seed)
+{
+    uint64_t secret[2] = {seed ^ REMED_HASH_C0, seed + REMED_HASH_C1};
+    return remed_hash_key(key, secret);
+}
+
+const char *remed_flow_state_name(unsigned state)
+{
+    static const char *const names[REMED_FLOW_STATE_COUNT] = {"new",     "open",    "syn",
+                                                              "syn-ack", "closing", "closed"};
+    return state < REMED_FLOW_STATE_COUNT ? names[state] : "unknown";
+}
