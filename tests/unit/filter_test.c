@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The filter: what each action copies and why, on flows built packet by packet.
+ */
+#include "unit/frames.h"
+#include "unit/test.h"
+
+#include <remediate/filter.h>
+
+#define SECOND 1000000000ull
+#define SYN REMED_TCP_SYN
+#define ACK REMED_TCP_ACK
+
+static struct remed_filter *filter;
+
+static void make_with(const char *text, const struct remed_filter_opts *opts)
+{
+    struct remed_policy *policy = NULL;
+    struct remed_error error = {0};
+    int rc = remed_policy_parse(&policy, NULL, text, strlen(text), &error);
+    CU_ASSERT_EQUAL_FATAL(rc, 0);
+    rc = remed_filter_new(&filter, policy, opts, &error);
+    remed_policy_free(policy); /* the filter keeps its own copy */
+    CU_ASSERT_EQUAL_FATAL(rc, 0);
+}
+
+static void make(const char *text)
+{
+    make_with(text, NULL);
+}
+
+static void teardown(void)
+{
+    remed_filter_free(filter);
+    filter = NULL;
+}
+
+static struct remed_verdict run(struct frame_spec spec)
+{
+    struct frame frame;
+    struct remed_verdict verdict;
+    memset(&verdict, 0xff, sizeof verdict);
+    frame_build(&frame, &spec);
+    remed_filter_run(filter, &frame.packet, 1, &verdict);
+    CU_ASSERT_EQUAL(verdict.copy, verdict.reason >= REMED_REASON_ALL);
+    CU_ASSERT_EQUAL(verdict.reserved, 0);
+    return verdict;
+}
+
+static unsigned reason(struct frame_spec spec)
+{
+    return run(spec).reason;
+}
+
+static struct remed_filter_stats stats_of(void)
+{
+    struct remed_filter_stats stats;
+    remed_filter_stats(filter, &stats, sizeof stats);
+    return stats;
+}
+
+static struct frame_spec udp(unsigned reply, uint64_t time)
+{
+    return (struct frame_spec){.protocol = 17, .reply = (uint8_t)reply, .port = 53, .time = time};
+}
+
+static struct frame_spec tcp(unsigned reply, unsigned flags, uint32_t sequence, uint32_t ack)
+{
+    return (struct frame_spec){.protocol = 6,
+                               .reply = (uint8_t)reply,
+                               .tcp_flags = (uint8_t)flags,
+                               .port = 80,
+                               .sequence = sequence,
+                               .ack = ack,
+                               .time = SECOND};
+}
+
+static void test_first_counts_both_directions(void)
+{
+    make("any : first 3");
+    CU_ASSERT_EQUAL(reason(udp(0, 1)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(udp(1, 2)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(udp(0, 3)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(udp(1, 4)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(0, 5)), REMED_REASON_NOT_WANTED);
+}
+
+static void test_first_each_counts_one_direction(void)
+{
+    make("any : first 1 each");
+    CU_ASSERT_EQUAL(reason(udp(0, 1)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(udp(0, 2)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(1, 3)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(udp(1, 4)), REMED_REASON_NOT_WANTED);
+}
+
+static void test_first_bytes_takes_the_packet_across_the_mark(void)
+{
+    make("any : first 1kB");
+    struct frame_spec spec = udp(0, 1);
+    spec.wire = 600;
+    CU_ASSERT_EQUAL(reason(spec), REMED_REASON_FIRST); /* bytes 0 to 599 */
+    CU_ASSERT_EQUAL(reason(spec), REMED_REASON_FIRST); /* bytes 600 to 1199 */
+    CU_ASSERT_EQUAL(reason(spec), REMED_REASON_NOT_WANTED);
+}
+
+static void test_syn_needs_no_flow_table(void)
+{
+    make("any : syn");
+    CU_ASSERT_PTR_NULL(remed_filter_flows(filter));
+    CU_ASSERT_EQUAL(reason(tcp(0, SYN, 1, 0)), REMED_REASON_SYN);
+    CU_ASSERT_EQUAL(reason(tcp(1, SYN | ACK, 9, 2)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(0, 1)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(run(tcp(0, SYN, 1, 0)).flow, REMED_NO_FLOW);
+    CU_ASSERT_EQUAL(stats_of().tracks_flows, 0);
+}
+
+static void test_handshake_is_syn_syn_ack_and_the_completing_ack(void)
+{
+    make("tcp : handshake");
+    CU_ASSERT_EQUAL(reason(tcp(0, SYN, 100, 0)), REMED_REASON_SYN);
+    CU_ASSERT_EQUAL(reason(tcp(1, SYN | ACK, 900, 101)), REMED_REASON_SYN_ACK);
+    CU_ASSERT_EQUAL(reason(tcp(0, ACK, 101, 900)), REMED_REASON_NOT_WANTED); /* not its number */
+    CU_ASSERT_EQUAL(reason(tcp(1, ACK, 901, 901)), REMED_REASON_NOT_WANTED); /* not its side */
+    CU_ASSERT_EQUAL(reason(tcp(0, ACK, 101, 901)), REMED_REASON_HANDSHAKE_ACK);
+    CU_ASSERT_EQUAL(reason(tcp(0, ACK, 101, 901)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(tcp(1, SYN | ACK, 900, 101)), REMED_REASON_SYN_ACK);
+    CU_ASSERT_EQUAL(reason(tcp(0, ACK, 101, 901)), REMED_REASON_NOT_WANTED); /* one only */
+    CU_ASSERT_EQUAL(reason(udp(0, 1)), REMED_REASON_NO_RULE);
+}
+
+static void test_the_sequence_number_wraps(void)
+{
+    make("tcp : handshake");
+    reason(tcp(0, SYN, 100, 0));
+    CU_ASSERT_EQUAL(reason(tcp(1, SYN | ACK, UINT32_MAX, 101)), REMED_REASON_SYN_ACK);
+    CU_ASSERT_EQUAL(reason(tcp(0, ACK, 101, 0)), REMED_REASON_HANDSHAKE_ACK);
+}
+
+static void test_refresh_is_per_direction(void)
+{
+    make("any : first 1, refresh 10s");
+    CU_ASSERT_EQUAL(reason(udp(0, 1 * SECOND)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(udp(0, 10 * SECOND)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(1, 10 * SECOND)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(0, 11 * SECOND)), REMED_REASON_REFRESH);
+    CU_ASSERT_EQUAL(reason(udp(0, 12 * SECOND)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(1, 12 * SECOND)), REMED_REASON_REFRESH);
+    CU_ASSERT_EQUAL(reason(udp(1, 21 * SECOND)), REMED_REASON_NOT_WANTED);
+    CU_ASSERT_EQUAL(reason(udp(0, 21 * SECOND)), REMED_REASON_REFRESH);
+}
+
+static void test_a_new_flow_on_a_used_tuple_begins_again(void)
+{
+    make("any : first 1, refresh 10s");
+    CU_ASSERT_EQUAL(reason(tcp(0, SYN, 1, 0)), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(tcp(1, REMED_TCP_RST, 1, 0)), REMED_REASON_NOT_WANTED);
+    struct remed_verdict verdict = run(tcp(0, SYN, 50, 0));
+    CU_ASSERT_EQUAL(verdict.reason, REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(verdict.new_flow, 1);
+    CU_ASSERT_EQUAL(stats_of().flows.reopened, 1);
+}
+
+static void test_the_first_matching_rule_decides(void)
+{
+    make("udp and dst port 53 : none\nudp : all\ntcp : syn\n");
+    struct remed_verdict query = run(udp(0, 1)), answer = run(udp(1, 1));
+    CU_ASSERT_EQUAL(query.rule, 0);
+    CU_ASSERT_EQUAL(query.reason, REMED_REASON_NONE);
+    CU_ASSERT_EQUAL(answer.rule, 1);
+    CU_ASSERT_EQUAL(answer.reason, REMED_REASON_ALL);
+    CU_ASSERT_EQUAL(run(tcp(0, SYN, 1, 0)).rule, 2);
+    struct remed_rule_stats rule;
+    CU_ASSERT_EQUAL(remed_filter_rule_stats(filter, 1, &rule, sizeof rule), 0);
+    CU_ASSERT_EQUAL(rule.packets, 1);
+    CU_ASSERT_EQUAL(rule.copied_bytes, 54);
+    CU_ASSERT_EQUAL(remed_filter_rule_stats(filter, 3, &rule, sizeof rule), REMED_ENOENT);
+}
+
+static void test_sides(void)
+{
+    make("any : first 2, in");
+    struct frame_spec inner = udp(0, 1), outer = udp(0, 1);
+    inner.side = REMED_SIDE_IN;
+    outer.side = REMED_SIDE_OUT;
+    CU_ASSERT_EQUAL(reason(inner), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(reason(outer), REMED_REASON_SIDE);
+    CU_ASSERT_EQUAL(reason(udp(0, 1)), REMED_REASON_SIDE); /* side not known */
+    CU_ASSERT_EQUAL(reason(inner), REMED_REASON_FIRST);    /* the others did not count */
+    CU_ASSERT_EQUAL(reason(inner), REMED_REASON_NOT_WANTED);
+}
+
+static void test_sample_takes_whole_flows(void)
+{
+    make("any : sample 1/4");
+    unsigned taken = 0;
+    for (unsigned client = 0; client < 200; client++) {
+        struct frame_spec there = udp(0, 1), back = udp(1, 1);
+        there.client = back.client = (uint8_t)client;
+        unsigned copied = run(there).copy;
+        CU_ASSERT_EQUAL(run(back).copy, copied);
+        taken += copied;
+    }
+    CU_ASSERT(taken > 25 && taken < 80);
+}
+
+static void test_limit_keeps_the_last_for_new_flows(void)
+{
+    make("limit 8kbit\nany : all\n"); /* 1,000 bytes a second, 65,536 deep */
+    struct remed_filter_opts opts;
+    remed_filter_opts_init(&opts, sizeof opts);
+    opts.track = 1;
+    teardown();
+    make_with("limit 8kbit\nany : all\n", &opts);
+    struct frame_spec old = udp(0, SECOND);
+    old.wire = 1024;
+    unsigned copied = 0;
+    for (unsigned i = 0; i < 64; i++)
+        copied += run(old).copy;
+    CU_ASSERT_EQUAL(copied, 48); /* three quarters of the bucket */
+    CU_ASSERT_EQUAL(reason(old), REMED_REASON_LIMIT);
+    struct frame_spec fresh = old;
+    fresh.client = 77;
+    CU_ASSERT_EQUAL(reason(fresh), REMED_REASON_ALL);
+    CU_ASSERT_EQUAL(reason(fresh), REMED_REASON_LIMIT); /* no longer new */
+    old.time = 4 * SECOND;                              /* 3,000 bytes later */
+    CU_ASSERT_EQUAL(reason(old), REMED_REASON_ALL);
+    CU_ASSERT_EQUAL(reason(old), REMED_REASON_LIMIT);
+    struct remed_rule_stats rule;
+    remed_filter_rule_stats(filter, 0, &rule, sizeof rule);
+    CU_ASSERT_EQUAL(rule.limited, stats_of().reasons[REMED_REASON_LIMIT]);
+    CU_ASSERT_EQUAL(rule.limited, 19);
+}
+
+static void test_unclassified_packets(void)
+{
+    make("any : first 5");
+    uint8_t arp[42] = {0};
+    arp[12] = 8;
+    arp[13] = 6;
+    struct remed_packet packet = {.data = arp, .captured = 42, .wire = 42, .link_type = 1};
+    struct remed_verdict verdict;
+    remed_filter_run(filter, &packet, 1, &verdict);
+    CU_ASSERT_EQUAL(verdict.reason, REMED_REASON_UNCLASSIFIED);
+    CU_ASSERT_EQUAL(verdict.unclassified, REMED_UNCLASSIFIED_NOT_IP);
+    CU_ASSERT_EQUAL(stats_of().unclassified[REMED_UNCLASSIFIED_NOT_IP], 1);
+    teardown();
+    make("any : all");
+    remed_filter_run(filter, &packet, 1, &verdict);
+    CU_ASSERT_EQUAL(verdict.reason, REMED_REASON_ALL);
+}
+
+/* However packets are cut into batches, the verdicts are the same. */
+static void test_batches_do_not_matter(void)
+{
+    enum { COUNT = 200 };
+    static struct frame frames[COUNT];
+    struct remed_packet packets[COUNT];
+    struct remed_verdict whole[COUNT], single;
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct frame_spec spec = udp(i & 1, i);
+        spec.client = (uint8_t)(i * 7 % 23);
+        frame_build(&frames[i], &spec);
+        packets[i] = frames[i].packet;
+    }
+    make("any : first 4");
+    remed_filter_run(filter, packets, COUNT, whole);
+    teardown();
+    make("any : first 4");
+    for (unsigned i = 0; i < COUNT; i++) {
+        remed_filter_run(filter, &packets[i], 1, &single);
+        CU_ASSERT_EQUAL(memcmp(&single, &whole[i], sizeof single), 0);
+    }
+    struct remed_filter_stats stats = stats_of();
+    CU_ASSERT_EQUAL(stats.packets, COUNT);
+    CU_ASSERT_EQUAL(stats.flows.live, 23);
+    CU_ASSERT_EQUAL(stats.copied_packets, 23 * 4);
+}
+
+static const struct test_case cases[] = {
+    {"first counts both directions", test_first_counts_both_directions},
+    {"first each counts one direction", test_first_each_counts_one_direction},
+    {"first bytes takes the packet across the mark",
+     test_first_bytes_takes_the_packet_across_the_mark},
+    {"syn needs no flow table", test_syn_needs_no_flow_table},
+    {"handshake", test_handshake_is_syn_syn_ack_and_the_completing_ack},
+    {"the sequence number wraps", test_the_sequence_number_wraps},
+    {"refresh is per direction", test_refresh_is_per_direction},
+    {"a new flow on a used tuple begins again", test_a_new_flow_on_a_used_tuple_begins_again},
+    {"the first matching rule decides", test_the_first_matching_rule_decides},
+    {"sides", test_sides},
+    {"sample takes whole flows", test_sample_takes_whole_flows},
+    {"limit keeps the last for new flows", test_limit_keeps_the_last_for_new_flows},
+    {"unclassified packets", test_unclassified_packets},
+    {"batches do not matter", test_batches_do_not_matter},
+    {NULL, NULL},
+};
+
+const struct test_suite test_suites[] = {{"filter", cases, NULL, teardown},
+                                         {NULL, NULL, NULL, NULL}};
