@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The allocator in use, cache-line allocation, and the options-struct convention. Threads: no state. */
+/* The allocator in use, cache-line allocation, and the options-struct convention. Threads: no
+ * state. */
 #include "base/base.h"
 
 #include <stdlib.h>
 
 #define LINE 64u
+#define MAX_OPTS 4096u /* a larger options struct is an uninitialized one */
 
 static void *default_resize(void *context, void *memory, size_t old_size, size_t new_size)
 {
@@ -27,7 +29,8 @@ struct remed_allocator remed_allocator_or_default(const struct remed_allocator *
 void *remed_allocate(const struct remed_allocator *allocator, size_t size)
 {
     if (allocator->resize == default_resize)
-        return calloc(1, size); /* fresh pages are zero already: a large table is not touched here */
+        return calloc(1,
+                      size); /* fresh pages are zero already: a large table is not touched here */
     void *memory = allocator->resize(allocator->context, NULL, 0, size);
     if (memory != NULL)
         memset(memory, 0, size);
@@ -63,12 +66,13 @@ int remed_opts_copy(void *own, size_t own_size, const void *given, const char *n
 {
     size_t given_size;
     memcpy(&given_size, given, sizeof given_size);
-    if (given_size < sizeof given_size)
+    if (given_size < sizeof given_size || given_size > MAX_OPTS)
         return remed_error_set(error, REMED_EINVAL, "%s: call its _init function first", name);
     for (size_t i = own_size; i < given_size; i++)
         if (((const uint8_t *)given)[i] != 0)
             return remed_error_set(error, REMED_EINVAL,
-                                   "%s: sets an option that this version of the library lacks", name);
+                                   "%s: sets an option that this version of the library lacks",
+                                   name);
     memcpy(own, given, given_size < own_size ? given_size : own_size);
     memcpy(own, &own_size, sizeof own_size);
     return 0;

@@ -208,6 +208,16 @@ static inline bool remed_flow_is_reopening(const struct remed_record *record,
            (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
 }
 
+/* The bulk of TCP: a segment that opens and closes nothing, in a connection that is open. */
+static inline bool remed_flow_is_plain(const struct remed_record *record,
+                                       const struct remed_flow_packet *packet)
+{
+    const unsigned turning = REMED_TCP_SYN | REMED_TCP_FIN | REMED_TCP_RST;
+    const unsigned waiting = REMED_RECORD_SYN_ACK_SEEN | REMED_RECORD_COMPLETED;
+    return (packet->tcp_flags & turning) == 0 && record->state == REMED_FLOW_OPEN &&
+           (record->flags & waiting) != REMED_RECORD_SYN_ACK_SEEN;
+}
+
 /* Step 3: finds or makes the flow, brings it up to date, and returns its number. */
 static inline uint32_t remed_flow_touch(struct remed_flow_table *table,
                                         const struct remed_probe *probe,
@@ -234,9 +244,11 @@ static inline uint32_t remed_flow_touch(struct remed_flow_table *table,
     record->packets[direction]++;
     if (REMED_UNLIKELY(record->packets[direction] == 0))
         record->packets_high[direction]++;
-    if (packet->tcp_flags != 0)
-        *events |= remed_flow_tcp(record, packet);
-    else if (record->state == REMED_FLOW_NEW && direction != (record->flags & REMED_RECORD_OPENER))
+    if (packet->tcp_flags != 0) {
+        if (REMED_UNLIKELY(!remed_flow_is_plain(record, packet)))
+            *events |= remed_flow_tcp(record, packet);
+    } else if (record->state == REMED_FLOW_NEW &&
+               direction != (record->flags & REMED_RECORD_OPENER))
         record->state = REMED_FLOW_OPEN;
     return number;
 }
