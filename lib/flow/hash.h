@@ -48,14 +48,9 @@ static inline uint64_t remed_hash_tail(const struct remed_flow_key *key)
            (uint64_t)key->protocol << 8 | key->ip_version;
 }
 
-static inline uint64_t remed_hash_key(const struct remed_flow_key *key, const uint64_t secret[2])
+static inline uint64_t remed_hash_key6(const struct remed_flow_key *key, const uint64_t secret[2])
 {
     uint64_t tail = remed_hash_tail(key);
-    if (REMED_LIKELY(key->ip_version == 4)) {
-        uint64_t addresses =
-            (uint64_t)remed_load32(key->address[0]) << 32 | remed_load32(key->address[1]);
-        return remed_hash_finish(remed_hash_words(addresses, tail, secret));
-    }
     uint64_t swapped[2] = {secret[1] + REMED_HASH_C0, secret[0] + REMED_HASH_C1};
     uint64_t first =
         remed_hash_words(remed_load64(key->address[0]), remed_load64(key->address[0] + 8), secret);
@@ -63,6 +58,20 @@ static inline uint64_t remed_hash_key(const struct remed_flow_key *key, const ui
         remed_hash_words(remed_load64(key->address[1]), remed_load64(key->address[1] + 8), swapped);
     return remed_hash_finish(
         remed_hash_words(first ^ tail, second + (tail << 1 | 1) * REMED_HASH_C1, secret));
+}
+
+/* Both IPv4 addresses as one word. */
+static inline uint64_t remed_hash_addresses4(const struct remed_flow_key *key)
+{
+    return (uint64_t)remed_load32(key->address[0]) << 32 | remed_load32(key->address[1]);
+}
+
+static inline uint64_t remed_hash_key(const struct remed_flow_key *key, const uint64_t secret[2])
+{
+    if (REMED_UNLIKELY(key->ip_version != 4))
+        return remed_hash_key6(key, secret);
+    return remed_hash_finish(
+        remed_hash_words(remed_hash_addresses4(key), remed_hash_tail(key), secret));
 }
 
 #endif

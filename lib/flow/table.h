@@ -105,7 +105,6 @@ struct remed_flow_table {
 /* A packet on its way through the three steps. */
 struct remed_probe {
     uint64_t addresses;
-    uint64_t hash;
     uint32_t ports;
     uint32_t bucket;
     uint32_t candidate;
@@ -143,6 +142,14 @@ static inline unsigned remed_bucket_match(const struct remed_bucket *bucket, uin
 #endif
 }
 
+static inline bool remed_same_addresses(const void *a, const void *b)
+{
+    uint64_t x[4], y[4];
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
+
 static inline bool remed_record_is(const struct remed_flow_table *table, uint32_t number,
                                    const struct remed_probe *probe,
                                    const struct remed_flow_key *key)
@@ -152,24 +159,26 @@ static inline bool remed_record_is(const struct remed_flow_table *table, uint32_
         record->protocol != probe->protocol || record->ip_version != probe->ip_version)
         return false;
     return REMED_LIKELY(probe->ip_version == 4) ||
-           memcmp(table->cold[number].address, key->address, sizeof key->address) == 0;
+           remed_same_addresses(table->cold[number].address, key->address);
 }
 
 /* Step 1: hash and prefetch the bucket. */
 static inline void remed_flow_probe(const struct remed_flow_table *table,
                                     const struct remed_flow_key *key, struct remed_probe *probe)
 {
-    uint64_t hash = remed_hash_key(key, table->secret);
-    probe->hash = hash;
+    uint64_t hash;
+    if (REMED_LIKELY(key->ip_version == 4)) {
+        probe->addresses = remed_hash_addresses4(key);
+        hash = remed_hash_finish(
+            remed_hash_words(probe->addresses, remed_hash_tail(key), table->secret));
+    } else {
+        probe->addresses = hash = remed_hash_key6(key, table->secret);
+    }
     probe->bucket = (uint32_t)hash & table->bucket_mask;
     probe->tag = (uint16_t)((hash >> 48) | 1);
     probe->ports = (uint32_t)key->port[0] << 16 | key->port[1];
     probe->protocol = key->protocol;
     probe->ip_version = key->ip_version;
-    probe->addresses = hash;
-    if (REMED_LIKELY(key->ip_version == 4))
-        probe->addresses =
-            (uint64_t)remed_load32(key->address[0]) << 32 | remed_load32(key->address[1]);
     __builtin_prefetch(&table->buckets[probe->bucket]);
 }
 
