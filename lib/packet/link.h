@@ -31,7 +31,7 @@ struct remed_link {
     uint32_t payload;  /* offset of the payload */
     uint32_t protocol; /* EtherType of the payload, or REMED_ETHERTYPE_NONE */
     uint8_t status;    /* enum remed_link_status */
-    uint8_t side;      /* enum remed_side where the header tells (cooked, PPP with direction), else 0 */
+    uint8_t side; /* enum remed_side where the header tells (cooked, PPP with direction), else 0 */
 };
 
 /* Decodes the outermost link header; touches no byte at or beyond `captured`. */

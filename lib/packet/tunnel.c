@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tunnels: IPIP and 6in4 (RFC 2003, 4213), GRE (RFC 2784, 2890, 2637), VXLAN (RFC 7348), Geneve
+ * (RFC 8926), GTP-U (3GPP TS 29.281), Teredo (RFC 4380).
+ *
+ * A port number is a hint, not a proof. So the packet inside is parsed on its own, and counts only
+ * when it is sound; else the packet around it stays what classifies.
+ *
+ * Threads: no state.
+ */
+#include "packet/parse.h"
+
+#include "packet/link.h"
+
+#define ETHERTYPE_BRIDGED 0x6558u
+#define ETHERTYPE_ERSPAN 0x88beu
+#define ETHERTYPE_PPTP 0x880bu
+
+/* What is inside, and where. */
+struct inside {
+    uint32_t offset;
+    uint32_t type; /* EtherType; ETHERTYPE_BRIDGED: Ethernet; ETHERTYPE_PPTP: PPP */
+};
+
+/* An IP packet that says by its first nibble which. */
+#define BY_VERSION REMED_ETHERTYPE_IPV4
+
+static bool open_gre(const struct remed_frame *frame, uint32_t at, struct inside *inside)
+{
+    if (!remed_holds(frame, at, 4))
+        return false;
+    uint32_t flags = remed_load16(frame->data + at);
+    inside->type = remed_load16(frame->data + at + 2);
+    bool checksum = (flags & 0x8000) != 0, key = (flags & 0x2000) != 0;
+    bool sequence = (flags & 0x1000) != 0, routing = (flags & 0x4000) != 0;
+    if ((flags & 7) == 1 && inside->type == ETHERTYPE_PPTP) {
+        inside->offset = at + 8 + (sequence ? 4 : 0) + ((flags & 0x80) != 0 ? 4 : 0);
+        return true;
+    }
+    if ((flags & 7) != 0 || routing)
+        return false;
+    inside->offset = at + 4 + (checksum ? 4 : 0) + (key ? 4 : 0) + (sequence ? 4 : 0);
+    if (inside->type == ETHERTYPE_ERSPAN) { /* type II has a sequence and a header of 8 bytes */
+        inside->offset += sequence ? 8 : 0;
+        inside->type = ETHERTYPE_BRIDGED;
+    }
+    return true;
+}
+
+static bool open_vxlan(const struct remed_frame *frame, uint32_t at, struct inside *inside)
+{
+    if (!remed_holds(frame, at, 8) || (frame->data[at] & 0x08) == 0)
+        return false;
+    *inside = (struct inside){at + 8, ETHERTYPE_BRIDGED};
+    return true;
+}
+
+static bool open_geneve(const struct remed_frame *frame, uint32_t at, struct inside *inside)
+{
+    if (!remed_holds(frame, at, 8) || frame->data[at] >> 6 != 0)
+        return false;
+    uint32_t options = (uint32_t)(frame->data[at] & 0x3f) * 4;
+    *inside = (struct inside){at + 8 + options, remed_load16(frame->data + at + 2)};
+    return true;
+}
+
+static bool open_gtp(const struct remed_frame *frame, uint32_t at, struct inside *inside)
+{
+    const uint8_t *gtp = frame->data + at;
+    if (!remed_holds(frame, at, 8) || (gtp[0] & 0xf0) != 0x30 || gtp[1] != 255)
+        return false;
+    uint32_t offset = at + 8;
+    if ((gtp[0] & 7) != 0) { /* sequence, N-PDU number, type of the first extension */
+        offset += 4;
+        if (!remed_holds(frame, at, 12))
+            return false;
+        unsigned next = (gtp[0] & 4) != 0 ? gtp[11] : 0;
+        for (unsigned i = 0; next != 0; i++) {
+            uint32_t length = remed_holds(frame, offset, 1) ? frame->data[offset] * 4u : 0;
+            if (length == 0 || i == REMED_TUNNEL_DEPTH || !remed_holds(frame, offset, length))
+                return false;
+            next = frame->data[offset + length - 1];
+            offset += length;
+        }
+    }
+    *inside = (struct inside){offset, BY_VERSION};
+    return true;
+}
+
+static bool open_teredo(const struct remed_frame *frame, uint32_t at, struct inside *inside)
+{
+    if (remed_holds(frame, at, 8) && remed_load16(frame->data + at) == 0)
+        at += 8; /* origin indication */
+    if (!remed_holds(frame, at, 1) || frame->data[at] >> 4 != 6)
+        return false;
+    *inside = (struct inside){at, BY_VERSION};
+    return true;
+}
+
+static bool open_udp(const struct remed_frame *frame, const struct remed_network *network,
+                     struct inside *inside)
+{
+    const uint8_t *udp = frame->data + network->transport;
+    unsigned source = remed_load16(udp), destination = remed_load16(udp + 2);
+    uint32_t payload = network->transport + 8;
+    if (destination == 4789 || destination == 8472)
+        return open_vxlan(frame, payload, inside);
+    if (destination == 6081)
+        return open_geneve(frame, payload, inside);
+    if (destination == 2152 || source == 2152)
+        return open_gtp(frame, payload, inside);
+    if (destination == 3544 || source == 3544)
+        return open_teredo(frame, payload, inside);
+    return false;
+}
+
+static bool find_inside(const struct remed_frame *frame, const struct remed_network *network,
+                        unsigned protocol, struct inside *inside)
+{
+    switch (protocol) {
+    case REMED_PROTO_IPIP:
+    case REMED_PROTO_IPV6:
+        *inside = (struct inside){network->transport, BY_VERSION};
+        return true;
+    case REMED_PROTO_GRE:
+        return open_gre(frame, network->transport, inside);
+    case REMED_PROTO_UDP:
+        return open_udp(frame, network, inside);
+    default:
+        return false;
+    }
+}
+
+static void parse_inside(const struct remed_frame *frame, const struct inside *inside,
+                         struct remed_headers *headers)
+{
+    if (inside->type == ETHERTYPE_BRIDGED)
+        remed_parse_ethernet(frame, inside->offset, headers);
+    else if (inside->type == ETHERTYPE_PPTP)
+        remed_parse_ppp(frame, inside->offset, headers);
+    else
+        remed_parse_ethertype(frame, inside->offset, inside->type, headers);
+}
+
+static bool is_sound(const struct remed_headers *headers)
+{
+    return headers->unclassified == REMED_CLASSIFIED ||
+           headers->unclassified == REMED_UNCLASSIFIED_FRAGMENT ||
+           headers->unclassified == REMED_UNCLASSIFIED_TUNNEL_DEPTH;
+}
+
+void remed_parse_tunnel(const struct remed_frame *frame, const struct remed_network *network,
+                        struct remed_headers *headers)
+{
+    struct remed_frame deeper = *frame;
+    struct inside inside;
+    deeper.captured = network->end;
+    if (!find_inside(&deeper, network, headers->protocol, &inside))
+        return;
+    headers->flags |= REMED_HEADERS_TUNNEL;
+    if (frame->scope != REMED_SCOPE_INNER)
+        return;
+    struct remed_headers found;
+    memset(&found, 0, sizeof found);
+    found.network = found.transport = found.payload = REMED_NO_OFFSET;
+    found.vlan = headers->vlan;
+    if (++deeper.depth > REMED_TUNNEL_DEPTH) {
+        headers->unclassified = REMED_UNCLASSIFIED_TUNNEL_DEPTH;
+        return;
+    }
+    parse_inside(&deeper, &inside, &found);
+    if (!is_sound(&found))
+        return;
+    found.flags |= REMED_HEADERS_TUNNEL;
+    *headers = found;
+}
