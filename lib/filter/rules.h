@@ -31,9 +31,9 @@ int remed_rules_copy(struct remed_rules *copy, const struct remed_rules *rules,
 void remed_rules_fini(struct remed_rules *rules, const struct remed_allocator *allocator);
 
 /*
- * Whether the packet is one that MATCH selects. With the outer scope it reads the frame as libpcap's
- * compiled filter does, with the inner scope the classifying IP header (headers->network) and what
- * follows. `headers` is the packet's own, already parsed. No allocation.
+ * Whether the packet is one that MATCH selects. With the outer scope it reads the frame as
+ * libpcap's compiled filter does, with the inner scope the classifying IP header (headers->network)
+ * and what follows. `headers` is the packet's own, already parsed. No allocation.
  */
 bool remed_match_run(const struct remed_match *match, const struct remed_packet *packet,
                      enum remed_scope scope, const struct remed_headers *headers);
