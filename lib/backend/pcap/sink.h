@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A sink from within: a buffered file, or a packet socket. Threads: one thread a sink. */
+#ifndef REMED_PCAP_SINK_H
+#define REMED_PCAP_SINK_H
+
+#include <remediate/pcap.h>
+#include "base/base.h"
+
+#define REMED_SINK_LINK_TYPES 64u
+
+struct remed_pcap_sink {
+    struct remed_pcap_sink_opts opts;
+    struct remed_allocator allocator;
+    struct remed_pcap_sink_stats stats;
+    int fd;
+    bool injects;
+    uint8_t *buffer;
+    size_t size, used;
+    bool begun;                                 /* the file's header is written */
+    uint32_t link_types[REMED_SINK_LINK_TYPES]; /* pcap: one; pcapng: one an interface */
+    size_t link_type_count;
+    struct remed_error failure;
+};
+
+int remed_inject(struct remed_pcap_sink *sink, const struct remed_packet *packets, size_t count,
+                 struct remed_error *error);
+
+#endif

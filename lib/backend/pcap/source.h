@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A source from within: one object, and what each kind of source does for it.
+ *
+ * Files are read in blocks into one buffer; packets are handed out where they lie in it. So a read
+ * hands out what the buffer holds whole, and only the next read moves the rest and fills it up.
+ *
+ * Threads: one thread a source; `stop` alone is set from signal handlers.
+ */
+#ifndef REMED_PCAP_SOURCE_H
+#define REMED_PCAP_SOURCE_H
+
+#include <remediate/pcap.h>
+#include "base/base.h"
+
+#include <signal.h>
+
+struct remed_block {
+    int fd;
+    uint8_t *data;
+    size_t size, begin, end;
+    uint64_t file_bytes; /* read so far */
+    uint64_t dropped;    /* bytes before data[0] */
+    bool at_end;
+};
+
+/* One interface of a pcapng section. */
+struct remed_pcapng_interface {
+    uint32_t link_type;
+    uint32_t snap_length;
+    uint64_t units; /* a second, when a power of ten; 0: 2^shift */
+    uint32_t shift;
+    int64_t offset; /* seconds */
+};
+
+struct remed_pcap_source {
+    struct remed_pcap_source_opts opts;
+    struct remed_allocator allocator;
+    struct remed_pcap_source_stats stats;
+    /* Hands out what is whole; 0 when more bytes are needed, negative at damage. */
+    int (*parse)(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
+                 struct remed_error *error);
+    struct remed_block block;
+    uint32_t link_type;
+    bool nanoseconds;
+    bool swapped;
+    struct remed_error failure; /* code is 0 while all is well */
+    volatile sig_atomic_t stop;
+
+    /* pcap */
+    uint32_t record_header; /* 16, or 24 of the modified format */
+    uint32_t minor;
+
+    /* pcapng */
+    struct remed_pcapng_interface *interfaces;
+    size_t interface_count, interface_room;
+
+    /* live */
+    struct remed_pcap_live *live;
+};
+
+static inline uint32_t remed_swap32(uint32_t value)
+{
+    return value >> 24 | (value >> 8 & 0xff00) | (value << 8 & 0xff0000) | value << 24;
+}
+
+static inline uint32_t remed_file32(const struct remed_pcap_source *source, const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return source->swapped ? remed_swap32(value) : value;
+}
+
+static inline uint32_t remed_file16(const struct remed_pcap_source *source, const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return source->swapped ? (uint32_t)(uint16_t)(value << 8 | value >> 8) : value;
+}
+
+static inline uint64_t remed_source_offset(const struct remed_pcap_source *source)
+{
+    return source->block.dropped + source->block.begin;
+}
+
+/* The side that a cooked header tells, else the source's. */
+uint8_t remed_source_side(const struct remed_pcap_source *source, uint32_t link_type,
+                          const uint8_t *data, uint32_t captured);
+/* Damage at the place at hand: "byte N: why". */
+int remed_source_damage(const struct remed_pcap_source *source, struct remed_error *error, int code,
+                        const char *why);
+
+int remed_pcap_begin(struct remed_pcap_source *source, struct remed_error *error);
+int remed_pcapng_begin(struct remed_pcap_source *source, struct remed_error *error);
+
+/* At least `wanted` bytes from block.begin on: 1, or 0 when the file ends before, or negative. */
+int remed_block_fill(struct remed_pcap_source *source, size_t wanted, struct remed_error *error);
+
+int remed_live_read(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
+                    struct remed_error *error);
+int remed_live_wait(struct remed_pcap_source *source, int timeout_ms);
+int remed_live_fd(const struct remed_pcap_source *source);
+void remed_live_break(struct remed_pcap_source *source);
+void remed_live_stats(struct remed_pcap_source *source);
+void remed_live_close(struct remed_pcap_source *source);
+
+#endif
