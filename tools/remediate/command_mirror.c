@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * remediate mirror: packets in, decided, the wanted ones out, and a report of what that cost.
+ *
+ * Threads: one; the signal handler only asks the source to stop.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 1024u
+#define PROGRESS_NS 500000000ull
+
+static const char help[] =
+    "Usage: remediate mirror -p POLICY (-r FILE | -i IFACE) [-w FILE | -o IFACE] [OPTION]...\n"
+    "Copies the packets that a standby needs, and reports what that costs.\n"
+    "Without -w and -o nothing is copied: the report tells what would be.\n"
+    "\n"
+    "  -p, --policy POLICY    the mirror policy: a file, or the text itself ('preset nat')\n"
+    "  -r, --read FILE        read a pcap or pcapng capture; '-' is standard input\n"
+    "  -i, --interface IFACE  capture live, until interrupted\n"
+    "  -w, --write FILE       write copies to a capture; '-' is standard output; a name ending\n"
+    "                         in .pcapng makes it pcapng\n"
+    "  -o, --output IFACE     send copies out of an interface\n"
+    "  -c, --count N          stop after N packets\n"
+    "      --max-flows N      size of the flow table (default 1048576)\n"
+    "      --outer            classify tunnelled packets by the outer tuple (default)\n"
+    "      --inner            classify them by the inner tuple, and let MATCH read that\n"
+    "      --side in|out      the side of packets whose side the capture does not tell\n"
+    "      --timeout NAME=T   idle timeout of flows: tcp-opening, tcp-open, tcp-closing,\n"
+    "                         tcp-closed, udp, icmp, sctp, other; T as 30s, 5m, 2h\n"
+    "  -s, --snaplen N        live: bytes taken of each packet (default 262144)\n"
+    "  -B, --buffer KIB       live: kernel buffer in KiB (default 16384)\n"
+    "      --json             the report as one JSON object\n"
+    "      --progress         a progress line even when standard error is no terminal\n"
+    "      --no-progress      no progress line\n"
+    "  -h, --help             this help\n"
+    "\n"
+    "The report goes to standard output, or to standard error with '-w -'.\n"
+    "SIGINT and SIGTERM end a live run with the report.\n";
+
+struct mirror {
+    const char *policy_text, *read, *interface, *write, *output;
+    uint64_t count;
+    bool json, progress;
+    struct remed_filter_opts filter_opts;
+    struct remed_pcap_source_opts source_opts;
+    struct remed_policy *policy;
+    struct remed_filter *filter;
+    struct remed_pcap_source *source;
+    struct remed_pcap_sink *sink;
+    struct remed_pcap_sink_stats sink_stats;
+    uint64_t begun, told;
+    struct remed_packet packets[BATCH];
+    struct remed_verdict verdicts[BATCH];
+};
+
+static struct remed_pcap_source *running;
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (running != NULL)
+        remed_pcap_source_break(running);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+enum long_option { MAX_FLOWS = 256, INNER, OUTER, SIDE, TIMEOUT, JSON, PROGRESS, NO_PROGRESS };
+
+static const struct option options[] = {{"policy", required_argument, NULL, 'p'},
+                                        {"read", required_argument, NULL, 'r'},
+                                        {"interface", required_argument, NULL, 'i'},
+                                        {"write", required_argument, NULL, 'w'},
+                                        {"output", required_argument, NULL, 'o'},
+                                        {"count", required_argument, NULL, 'c'},
+                                        {"max-flows", required_argument, NULL, MAX_FLOWS},
+                                        {"inner", no_argument, NULL, INNER},
+                                        {"outer", no_argument, NULL, OUTER},
+                                        {"side", required_argument, NULL, SIDE},
+                                        {"timeout", required_argument, NULL, TIMEOUT},
+                                        {"snaplen", required_argument, NULL, 's'},
+                                        {"buffer", required_argument, NULL, 'B'},
+                                        {"json", no_argument, NULL, JSON},
+                                        {"progress", no_argument, NULL, PROGRESS},
+                                        {"no-progress", no_argument, NULL, NO_PROGRESS},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {NULL, 0, NULL, 0}};
+
+/* Options whose value is a number, and where it goes. */
+static int set_number(struct mirror *mirror, int option)
+{
+    uint64_t number;
+    switch (option) {
+    case 'c':
+        if (!read_number(optarg, 1, UINT64_MAX, &mirror->count))
+            return usage_error("mirror", "'%s' is no number of packets", optarg);
+        return 0;
+    case 's':
+        if (!read_number(optarg, 64, 262144, &number))
+            return usage_error("mirror", "the snap length must be 64 to 262144, not '%s'", optarg);
+        mirror->source_opts.snap_length = (uint32_t)number;
+        return 0;
+    case 'B':
+        if (!read_number(optarg, 64, 2097151, &number))
+            return usage_error("mirror", "the buffer must be 64 to 2097151 KiB, not '%s'", optarg);
+        mirror->source_opts.buffer_bytes = (uint32_t)(number * 1024);
+        return 0;
+    default:
+        if (!read_number(optarg, 16, 1u << 28, &number))
+            return usage_error("mirror", "the flow table must have 16 to 268435456 flows, not '%s'",
+                               optarg);
+        mirror->filter_opts.max_flows = (uint32_t)number;
+        return 0;
+    }
+}
+
+static int set_side(struct mirror *mirror)
+{
+    bool in = strcmp(optarg, "in") == 0;
+    if (!in && strcmp(optarg, "out") != 0)
+        return usage_error("mirror", "the side is in or out, not '%s'", optarg);
+    mirror->source_opts.side = in ? REMED_SIDE_IN : REMED_SIDE_OUT;
+    return 0;
+}
+
+static int set_option(struct mirror *mirror, int option, char **argv)
+{
+    const char **texts[] = {['p'] = &mirror->policy_text,
+                            ['r'] = &mirror->read,
+                            ['i'] = &mirror->interface,
+                            ['w'] = &mirror->write,
+                            ['o'] = &mirror->output};
+    switch (option) {
+    case 'p':
+    case 'r':
+    case 'i':
+    case 'w':
+    case 'o':
+        *texts[option] = optarg;
+        return 0;
+    case 'c':
+    case 's':
+    case 'B':
+    case MAX_FLOWS:
+        return set_number(mirror, option);
+    case INNER:
+    case OUTER:
+        mirror->filter_opts.scope = option == INNER ? REMED_SCOPE_INNER : REMED_SCOPE_OUTER;
+        return 0;
+    case SIDE:
+        return set_side(mirror);
+    case TIMEOUT:
+        return read_timeout(optarg, mirror->filter_opts.timeout)
+                   ? 0
+                   : usage_error("mirror", "'%s' is no timeout such as udp=30s", optarg);
+    case JSON:
+        mirror->json = true;
+        return 0;
+    case PROGRESS:
+    case NO_PROGRESS:
+        mirror->progress = option == PROGRESS;
+        return 0;
+    default:
+        return bad_option("mirror", option, argv);
+    }
+}
+
+static int check_options(const struct mirror *mirror)
+{
+    if (mirror->policy_text == NULL)
+        return usage_error("mirror", "a policy is needed (-p)");
+    if ((mirror->read == NULL) == (mirror->interface == NULL))
+        return usage_error("mirror", "one input is needed: -r FILE or -i IFACE");
+    if (mirror->write != NULL && mirror->output != NULL)
+        return usage_error("mirror", "one output at the most: -w FILE or -o IFACE");
+    if (mirror->interface != NULL && mirror->output != NULL &&
+        strcmp(mirror->interface, mirror->output) == 0)
+        return usage_error("mirror", "copies sent to %s would be captured and copied again",
+                           mirror->output);
+    if (mirror->write != NULL && strcmp(mirror->write, "-") == 0 && isatty(STDOUT_FILENO))
+        return usage_error("mirror", "a capture is not written to a terminal");
+    return 0;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static int open_ends(struct mirror *mirror)
+{
+    struct remed_error error;
+    int rc = mirror->read != NULL
+                 ? remed_pcap_open_file(&mirror->source, mirror->read, &mirror->source_opts, &error)
+                 : remed_pcap_open_live(&mirror->source, mirror->interface, &mirror->source_opts,
+                                        &error);
+    if (rc < 0)
+        return fail("%s", error.message);
+    struct remed_pcap_sink_opts opts;
+    remed_pcap_sink_opts_init(&opts, sizeof opts);
+    uint32_t link_type = remed_pcap_source_link_type(mirror->source);
+    opts.link_type = link_type != UINT32_MAX ? link_type : opts.link_type;
+    opts.nanoseconds = remed_pcap_source_nanoseconds(mirror->source);
+    opts.pcapng = mirror->write != NULL && ends_with(mirror->write, ".pcapng");
+    if (mirror->write != NULL)
+        rc = remed_pcap_create_file(&mirror->sink, mirror->write, &opts, &error);
+    else if (mirror->output != NULL && link_type != UINT32_MAX && link_type != REMED_LINK_ETHERNET)
+        return fail("%s: frames of link type %u cannot be sent on Ethernet", mirror->output,
+                    link_type);
+    else if (mirror->output != NULL)
+        rc = remed_pcap_open_injector(&mirror->sink, mirror->output, &opts, &error);
+    return rc < 0 ? fail("%s", error.message) : 0;
+}
+
+static int prepare(struct mirror *mirror)
+{
+    struct remed_error error;
+    mirror->policy = load_policy(mirror->policy_text);
+    if (mirror->policy == NULL)
+        return EXIT_FAILED;
+    if (remed_filter_new(&mirror->filter, mirror->policy, &mirror->filter_opts, &error) < 0)
+        return fail("%s", error.message);
+    return open_ends(mirror);
+}
+
+static void tell_progress(struct mirror *mirror)
+{
+    uint64_t now = now_ns();
+    if (now - mirror->told < PROGRESS_NS)
+        return;
+    struct remed_pcap_source_stats stats;
+    remed_pcap_source_stats(mirror->source, &stats, sizeof stats);
+    double seconds = (double)(now - mirror->begun) / 1e9;
+    if (stats.file_size > 0)
+        fprintf(stderr, "\r%5.1f %%", 100.0 * (double)stats.file_bytes / (double)stats.file_size);
+    else
+        fprintf(stderr, "\r");
+    fprintf(stderr, "  %llu packets, %.0f a second  ", (unsigned long long)stats.packets,
+            (double)stats.packets / seconds);
+    mirror->told = now;
+}
+
+/* Moves the wanted packets to the front. */
+static size_t gather(struct mirror *mirror, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        mirror->packets[kept] = mirror->packets[i];
+        kept += mirror->verdicts[i].copy;
+    }
+    return kept;
+}
+
+/* One batch: packets handled, 0 at the end, negative on failure. */
+static int step(struct mirror *mirror, struct remed_error *error)
+{
+    size_t most = mirror->count != 0 && mirror->count < BATCH ? (size_t)mirror->count : BATCH;
+    int got = remed_pcap_read(mirror->source, mirror->packets, most, error);
+    if (got <= 0)
+        return got;
+    remed_filter_run(mirror->filter, mirror->packets, (size_t)got, mirror->verdicts);
+    if (mirror->sink != NULL) {
+        int rc =
+            remed_pcap_write(mirror->sink, mirror->packets, gather(mirror, (size_t)got), error);
+        if (rc < 0)
+            return rc;
+    }
+    if (mirror->count != 0 && (mirror->count -= (uint64_t)got) == 0)
+        return 0;
+    return got;
+}
+
+static int run(struct mirror *mirror)
+{
+    struct remed_error error;
+    for (;;) {
+        int got = step(mirror, &error);
+        if (got == 0)
+            return EXIT_OK;
+        if (got == REMED_EAGAIN) {
+            if (mirror->sink != NULL && remed_pcap_flush(mirror->sink, &error) < 0)
+                return fail("%s", error.message);
+            got = remed_pcap_wait(mirror->source, 500) < 0 ? REMED_EIO : 1;
+            snprintf(error.message, sizeof error.message, "cannot wait for packets");
+        }
+        if (got < 0)
+            return fail("%s%s%s", mirror->read != NULL ? mirror->read : "",
+                        mirror->read != NULL ? ": " : "", error.message);
+        if (mirror->progress)
+            tell_progress(mirror);
+    }
+}
+
+static int report(struct mirror *mirror, int code)
+{
+    struct remed_pcap_source_stats source;
+    remed_pcap_source_stats(mirror->source, &source, sizeof source);
+    const struct report report = {
+        .policy = mirror->policy,
+        .filter = mirror->filter,
+        .source = mirror->interface != NULL ? &source : NULL,
+        .sink = mirror->write != NULL || mirror->output != NULL ? &mirror->sink_stats : NULL,
+        .seconds = (double)(now_ns() - mirror->begun) / 1e9,
+    };
+    bool taken = mirror->write != NULL && strcmp(mirror->write, "-") == 0;
+    FILE *out = taken ? stderr : stdout;
+    if (mirror->told != 0 && mirror->progress)
+        fputs("\n", stderr);
+    if (mirror->json)
+        report_json(out, &report);
+    else
+        report_text(out, &report);
+    return code;
+}
+
+static void catch_signals(struct mirror *mirror)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal; /* without SA_RESTART: a blocked read ends */
+    running = mirror->source;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int close_sink(struct mirror *mirror, int code)
+{
+    struct remed_error error;
+    if (mirror->sink == NULL)
+        return code;
+    remed_pcap_flush(mirror->sink, NULL);
+    remed_pcap_sink_stats(mirror->sink, &mirror->sink_stats, sizeof mirror->sink_stats);
+    int rc = remed_pcap_sink_close(mirror->sink, &error);
+    mirror->sink = NULL;
+    return rc < 0 && code == EXIT_OK ? fail("%s", error.message) : code;
+}
+
+static int mirror_all(struct mirror *mirror)
+{
+    int code = prepare(mirror);
+    if (code == 0) {
+        catch_signals(mirror);
+        mirror->begun = now_ns();
+        code = run(mirror);
+        code = close_sink(mirror, code);
+        code = report(mirror, code);
+    }
+    running = NULL;
+    code = close_sink(mirror, code);
+    remed_pcap_source_free(mirror->source);
+    remed_filter_free(mirror->filter);
+    remed_policy_free(mirror->policy);
+    return code;
+}
+
+int command_mirror(int argc, char **argv)
+{
+    static struct mirror mirror;
+    if (!prepare_filter_opts(&mirror.filter_opts))
+        return fail("no random numbers: %s", strerror(errno));
+    remed_pcap_source_opts_init(&mirror.source_opts, sizeof mirror.source_opts);
+    mirror.progress = isatty(STDERR_FILENO);
+    opterr = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, ":p:r:i:w:o:c:s:B:h", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return EXIT_OK;
+        }
+        int code = set_option(&mirror, option, argv);
+        if (code != 0)
+            return code;
+    }
+    if (optind < argc)
+        return usage_error("mirror", "'%s' is too much", argv[optind]);
+    int code = check_options(&mirror);
+    return code != 0 ? code : mirror_all(&mirror);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line's front door: which command, help, version. Threads: one. */
+#include "tool.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: remediate COMMAND [OPTION]...\n"
+    "Keeps a standby middlebox ready to take over live flows.\n"
+    "\n"
+    "Commands:\n"
+    "  mirror   copy the packets that a standby needs, from a capture or an interface\n"
+    "  flows    list the flows of a capture\n"
+    "  policy   check, print or explain a mirror policy\n"
+    "\n"
+    "  -h, --help      this help; 'remediate COMMAND --help' for a command's\n"
+    "  -V, --version   the version\n"
+    "\n"
+    "Exit status: 0 success, 1 failure, 2 wrong usage.\n";
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        {"mirror", command_mirror}, {"flows", command_flows}, {"policy", command_policy}};
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report */
+    if (argc < 2)
+        return usage_error("", "no command");
+    const char *name = argv[1];
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) {
+        fputs(help, stdout);
+        return finish_output(EXIT_OK);
+    }
+    if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0) {
+        printf("remediate %s\n", remed_version());
+        return finish_output(EXIT_OK);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return finish_output(commands[i].run(argc - 1, argv + 1));
+    return usage_error("", "'%s' is no command", name);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The report of a mirror run: for people, and as one JSON object. Threads: one. */
+#include "tool.h"
+
+#include <stdlib.h>
+
+#define PRINTED(x) ((unsigned long long)(x))
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? (double)part / (double)whole : 0.0;
+}
+
+static void json_rules(FILE *out, const struct report *report)
+{
+    fputs("\"rules\":[", out);
+    for (size_t i = 0; i < remed_policy_rules(report->policy); i++) {
+        struct remed_policy_rule rule;
+        struct remed_rule_stats stats;
+        char *text = rule_text(report->policy, i);
+        remed_policy_rule(report->policy, i, &rule, sizeof rule);
+        remed_filter_rule_stats(report->filter, i, &stats, sizeof stats);
+        fprintf(out, "%s{\"index\":%zu,\"line\":%u,\"text\":", i > 0 ? "," : "", i, rule.line);
+        json_string(out, text != NULL ? text : "");
+        fprintf(out,
+                ",\"packets\":%llu,\"bytes\":%llu,\"copied_packets\":%llu,\"copied_bytes\":%llu,"
+                "\"limited\":%llu}",
+                PRINTED(stats.packets), PRINTED(stats.bytes), PRINTED(stats.copied_packets),
+                PRINTED(stats.copied_bytes), PRINTED(stats.limited));
+        free(text);
+    }
+    fputs("],", out);
+}
+
+static void json_counters(FILE *out, const char *name, const uint64_t *counters, unsigned from,
+                          unsigned count, const char *(*name_of)(unsigned))
+{
+    fprintf(out, "\"%s\":{", name);
+    for (unsigned i = from; i < count; i++) {
+        if (i > from)
+            fputc(',', out);
+        json_string(out, name_of(i));
+        fprintf(out, ":%llu", PRINTED(counters[i]));
+    }
+    fputs("},", out);
+}
+
+static void json_flows(FILE *out, const struct remed_filter_stats *stats)
+{
+    const struct remed_flow_stats *flows = &stats->flows;
+    if (stats->tracks_flows == 0) {
+        fputs("\"flows\":null,", out);
+        return;
+    }
+    fprintf(out,
+            "\"flows\":{\"created\":%llu,\"live\":%llu,\"reopened\":%llu,\"expired\":%llu,"
+            "\"evicted\":%llu},",
+            PRINTED(flows->created), PRINTED(flows->live), PRINTED(flows->reopened),
+            PRINTED(flows->expired), PRINTED(flows->evicted));
+}
+
+static void json_ends(FILE *out, const struct report *report)
+{
+    if (report->source != NULL)
+        fprintf(out, "\"kernel\":{\"received\":%llu,\"dropped\":%llu,\"interface_dropped\":%llu},",
+                PRINTED(report->source->kernel_received), PRINTED(report->source->kernel_dropped),
+                PRINTED(report->source->interface_dropped));
+    else
+        fputs("\"kernel\":null,", out);
+    if (report->sink != NULL)
+        fprintf(out, "\"written\":%llu,\"refused\":%llu,", PRINTED(report->sink->packets),
+                PRINTED(report->sink->refused));
+    else
+        fputs("\"written\":null,\"refused\":null,", out);
+}
+
+void report_json(FILE *out, const struct report *report)
+{
+    struct remed_filter_stats stats;
+    remed_filter_stats(report->filter, &stats, sizeof stats);
+    fprintf(out,
+            "{\"packets\":%llu,\"bytes\":%llu,\"copied_packets\":%llu,\"copied_bytes\":%llu,"
+            "\"copied_packets_share\":%.6f,\"copied_bytes_share\":%.6f,",
+            PRINTED(stats.packets), PRINTED(stats.bytes), PRINTED(stats.copied_packets),
+            PRINTED(stats.copied_bytes), share(stats.copied_packets, stats.packets),
+            share(stats.copied_bytes, stats.bytes));
+    json_flows(out, &stats);
+    json_rules(out, report);
+    json_counters(out, "reasons", stats.reasons, 0, REMED_REASON_COUNT, remed_reason_name);
+    json_counters(out, "unclassified", stats.unclassified, 1, REMED_UNCLASSIFIED_COUNT,
+                  remed_unclassified_name);
+    fprintf(out,
+            "\"fragments\":{\"first\":%llu,\"matched\":%llu,\"orphans\":%llu,\"evicted\":%llu},",
+            PRINTED(stats.fragments.first), PRINTED(stats.fragments.matched),
+            PRINTED(stats.fragments.orphans), PRINTED(stats.fragments.evicted));
+    json_ends(out, report);
+    fprintf(out, "\"seconds\":%.3f}\n", report->seconds);
+}
+
+static void text_counters(FILE *out, const char *title, const uint64_t *counters, unsigned from,
+                          unsigned count, const char *(*name_of)(unsigned))
+{
+    uint64_t sum = 0;
+    for (unsigned i = from; i < count; i++)
+        sum += counters[i];
+    if (sum == 0)
+        return;
+    fprintf(out, "%s\n", title);
+    for (unsigned i = from; i < count; i++)
+        if (counters[i] > 0)
+            fprintf(out, "  %12llu  %s\n", PRINTED(counters[i]), name_of(i));
+}
+
+static void text_rules(FILE *out, const struct report *report)
+{
+    fputs("copied by rule\n", out);
+    for (size_t i = 0; i < remed_policy_rules(report->policy); i++) {
+        struct remed_rule_stats stats;
+        char *text = rule_text(report->policy, i);
+        remed_filter_rule_stats(report->filter, i, &stats, sizeof stats);
+        fprintf(out, "  %12llu  of %llu: %s", PRINTED(stats.copied_packets), PRINTED(stats.packets),
+                text != NULL ? text : "");
+        if (stats.limited > 0)
+            fprintf(out, "  (%llu over the limit)", PRINTED(stats.limited));
+        fputc('\n', out);
+        free(text);
+    }
+}
+
+static void text_flows(FILE *out, const struct remed_filter_stats *stats)
+{
+    const struct remed_flow_stats *flows = &stats->flows;
+    if (stats->tracks_flows == 0)
+        fputs("flows               -  (no rule of this policy needs them)\n", out);
+    else
+        fprintf(out, "flows    %12llu  (%llu live, %llu reopened, %llu expired, %llu evicted)\n",
+                PRINTED(flows->created), PRINTED(flows->live), PRINTED(flows->reopened),
+                PRINTED(flows->expired), PRINTED(flows->evicted));
+}
+
+static void text_ends(FILE *out, const struct report *report)
+{
+    if (report->source != NULL)
+        fprintf(out, "kernel   %12llu  received, %llu dropped, %llu dropped by the interface\n",
+                PRINTED(report->source->kernel_received), PRINTED(report->source->kernel_dropped),
+                PRINTED(report->source->interface_dropped));
+    if (report->sink != NULL && report->sink->refused > 0)
+        fprintf(out, "refused  %12llu  copies that the output interface did not take\n",
+                PRINTED(report->sink->refused));
+}
+
+void report_text(FILE *out, const struct report *report)
+{
+    struct remed_filter_stats stats;
+    remed_filter_stats(report->filter, &stats, sizeof stats);
+    fprintf(out, "seen     %12llu  packets, %llu bytes, in %.3f s\n", PRINTED(stats.packets),
+            PRINTED(stats.bytes), report->seconds);
+    fprintf(out, "copied   %12llu  packets (%.2f %%), %llu bytes (%.2f %%)\n",
+            PRINTED(stats.copied_packets), 100 * share(stats.copied_packets, stats.packets),
+            PRINTED(stats.copied_bytes), 100 * share(stats.copied_bytes, stats.bytes));
+    text_flows(out, &stats);
+    text_ends(out, report);
+    text_rules(out, report);
+    text_counters(out, "packets by reason", stats.reasons, 0, REMED_REASON_COUNT,
+                  remed_reason_name);
+    text_counters(out, "packets not classified", stats.unclassified, 1, REMED_UNCLASSIFIED_COUNT,
+                  remed_unclassified_name);
+    if (stats.fragments.first + stats.fragments.orphans > 0)
+        fprintf(out, "fragments\n  %12llu  joined to their flow\n  %12llu  without a first\n",
+                PRINTED(stats.fragments.matched), PRINTED(stats.fragments.orphans));
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the commands share: options, loading a policy, writing JSON, memory for large tables.
+ *
+ * Threads: the tool has one.
+ */
+#ifndef REMEDIATE_TOOL_H
+#define REMEDIATE_TOOL_H
+
+#include <remediate/pcap.h>
+#include <remediate/remediate.h>
+#include <stdio.h>
+
+enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+int command_mirror(int argc, char **argv);
+int command_flows(int argc, char **argv);
+int command_policy(int argc, char **argv);
+
+/* Says "remediate: …" on standard error; returns EXIT_FAILED, or EXIT_USAGE with a hint at --help.
+ */
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* After getopt_long returned '?' or ':'. */
+int bad_option(const char *command, int found, char **argv);
+
+/* A whole decimal number within bounds. */
+bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
+/* NAME=TIME for a flow timeout. */
+bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT]);
+
+/* A policy from a file, or from the text itself; complains with place and caret. NULL: it did. */
+struct remed_policy *load_policy(const char *argument);
+
+/* Sets random seeds and an allocator for large tables. */
+bool prepare_filter_opts(struct remed_filter_opts *opts);
+extern const struct remed_allocator huge_memory;
+
+/* Closes standard output, so that a full disk or a closed pipe is not success. */
+int finish_output(int code);
+/* Text as a JSON string with its quotes. */
+void json_string(FILE *out, const char *text);
+/* ISO 8601, UTC, with nanoseconds: 31 bytes with NUL. */
+#define TIME_TEXT 40
+void write_time(char *text, uint64_t ns);
+/* "tcp", "udp", … or the number. */
+void write_protocol(char *text, size_t size, unsigned protocol);
+/* The text of a rule; to be freed. */
+char *rule_text(const struct remed_policy *policy, size_t index);
+
+struct report {
+    const struct remed_policy *policy;
+    const struct remed_filter *filter;
+    const struct remed_pcap_source_stats *source; /* NULL for a file */
+    const struct remed_pcap_sink_stats *sink;     /* NULL without an output */
+    double seconds;
+};
+void report_json(FILE *out, const struct report *report);
+void report_text(FILE *out, const struct report *report);
+
+#endif
