@@ -13,6 +13,8 @@
 #define PPP_IPV4 0x0021u
 #define PPP_IPV6 0x0057u
 #define PPP_MPLS 0x0281u
+#define ETHERTYPE_ARP 0x0806u
+#define ETHERTYPE_RARP 0x8035u
 
 static void found(struct remed_link *link, uint32_t payload, uint32_t protocol)
 {
@@ -146,9 +148,11 @@ static void arcnet(struct remed_link *link, const uint8_t *data, uint32_t captur
     }
     unsigned type = data[4]; /* after two addresses and the two offset bytes that Linux keeps */
     found(link, 8,
-          type == 212 || type == 240 ? REMED_ETHERTYPE_IPV4
-          : type == 196              ? REMED_ETHERTYPE_IPV6
-                                     : REMED_ETHERTYPE_NONE);
+          type == 212 || type == 240   ? REMED_ETHERTYPE_IPV4
+          : type == 196                ? REMED_ETHERTYPE_IPV6
+          : type == 213 || type == 241 ? ETHERTYPE_ARP
+          : type == 214                ? ETHERTYPE_RARP
+                                       : REMED_ETHERTYPE_NONE);
 }
 
 static void ipnet(struct remed_link *link, const uint8_t *data, uint32_t captured)
