@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK_BYTES (256u << 10)
+#define BLOCK_BYTES (128u << 10) /* stays in the second-level cache while it is parsed */
 #define MAGIC_BYTES 4u
 
 void remed_pcap_source_opts_init(struct remed_pcap_source_opts *opts, size_t size)
