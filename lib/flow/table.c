@@ -2,15 +2,15 @@
 /*
  * The flow table's slow side: making it, making and ending flows, and finding room.
  *
- * Room is made by a hand that goes round the records. Each new flow moves it by two and ends what
- * is idle there, so that a table with steady traffic stays swept; when no record is free, the hand
- * looks at sixteen and ends the one that would expire first.
+ * Nothing is swept while there is room: an idle flow is found out when its tuple comes again, so one
+ * packet with a wild clock can't end the flows of all others. When no record is free, a hand that
+ * goes round the records looks at sixteen: the first idle one makes room, else the one that would
+ * expire first. remed_flow_table_expire() sweeps for hosts that want exact counts.
  *
  * Threads: one thread a table.
  */
 #include "flow/table.h"
 
-#define SWEEP_STEP 2u
 #define EVICT_CHOICE 16u
 #define MIN_FLOWS 16u
 #define MAX_FLOWS (1u << 28)
@@ -191,8 +191,6 @@ static void make_room(struct remed_flow_table *table, uint64_t now)
 
 static uint32_t take_record(struct remed_flow_table *table, uint64_t now)
 {
-    for (unsigned i = 0; i < SWEEP_STEP && table->fresh != 0; i++)
-        end_if_idle(table, move_hand(table), now);
     if (table->free_record == REMED_NO_FLOW && table->fresh < table->max_flows)
         return table->fresh++;
     if (table->free_record == REMED_NO_FLOW)
