@@ -308,13 +308,20 @@ static inline void close_packet(struct remed_filter *filter, const struct remed_
     count(filter, packet, verdict);
 }
 
+/* Frames lie at any address: the bytes from EtherType to TCP flags (12 to 47) may be in two lines. */
+static inline void fetch_headers(const struct remed_packet *packet)
+{
+    __builtin_prefetch(packet->data + 12);
+    __builtin_prefetch(packet->data + 47);
+}
+
 static void run_wave(struct remed_filter *filter, const struct remed_packet *packets, size_t n,
                      size_t ahead, struct remed_verdict *verdicts)
 {
     struct wave wave;
     for (size_t i = 0; i < n; i++) {
         if (i + WAVE < ahead)
-            __builtin_prefetch(packets[i + WAVE].data);
+            fetch_headers(&packets[i + WAVE]);
         open_packet(filter, &packets[i], &wave, i);
     }
     if (filter->table != NULL)
@@ -330,7 +337,7 @@ void remed_filter_run(struct remed_filter *filter, const struct remed_packet *pa
                       struct remed_verdict *verdicts)
 {
     for (size_t i = 0; i < count && i < WAVE; i++)
-        __builtin_prefetch(packets[i].data);
+        fetch_headers(&packets[i]);
     for (size_t done = 0; done < count; done += WAVE) {
         size_t n = count - done < WAVE ? count - done : WAVE;
         run_wave(filter, packets + done, n, count - done, verdicts + done);
