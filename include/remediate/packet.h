@@ -83,7 +83,7 @@ enum remed_headers_flag {
     REMED_HEADERS_LATER_FRAGMENT = 1 << 1, /**< a fragment with no transport header */
     REMED_HEADERS_ICMP_ERROR = 1 << 2,     /**< the key is that of the quoted packet */
     REMED_HEADERS_TCP = 1 << 3,            /**< tcp_flags, tcp_sequence and tcp_ack are set */
-    REMED_HEADERS_TUNNEL = 1 << 4          /**< the frame holds a tunnel (opened with INNER only) */
+    REMED_HEADERS_TUNNEL = 1 << 4          /**< the key is that of a packet within a tunnel */
 };
 
 /** TCP flags as in the header (RFC 9293, 3.1). */

@@ -36,12 +36,13 @@ static void parse_llc(const struct remed_frame *frame, uint32_t offset,
                       struct remed_headers *headers)
 {
     static const uint8_t snap[] = {0xaa, 0xaa, 0x03, 0, 0, 0};
-    headers->unclassified = REMED_UNCLASSIFIED_NOT_IP;
-    if (!remed_holds(frame, offset, 8) || memcmp(frame->data + offset, snap, sizeof snap) != 0)
-        return;
-    uint32_t type = remed_load16(frame->data + offset + 6);
+    bool is_snap = remed_holds(frame, offset, 8) &&
+                   memcmp(frame->data + offset, snap, sizeof snap) == 0;
+    uint32_t type = is_snap ? remed_load16(frame->data + offset + 6) : REMED_ETHERTYPE_NONE;
     if (type == REMED_ETHERTYPE_IPV4 || type == REMED_ETHERTYPE_IPV6)
         remed_parse_ip(frame, offset + 8, headers);
+    else
+        headers->unclassified = REMED_UNCLASSIFIED_NOT_IP;
 }
 
 /* A label stack (RFC 3032). What is below says nothing of itself, so its first nibble is asked; 0

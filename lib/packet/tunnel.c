@@ -155,10 +155,8 @@ void remed_parse_tunnel(const struct remed_frame *frame, const struct remed_netw
     struct remed_frame deeper = *frame;
     struct inside inside;
     deeper.captured = network->end;
-    if (!find_inside(&deeper, network, headers->protocol, &inside))
-        return;
-    headers->flags |= REMED_HEADERS_TUNNEL;
-    if (frame->scope != REMED_SCOPE_INNER)
+    if (frame->scope != REMED_SCOPE_INNER ||
+        !find_inside(&deeper, network, headers->protocol, &inside))
         return;
     struct remed_headers found;
     memset(&found, 0, sizeof found);
