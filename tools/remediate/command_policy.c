@@ -23,6 +23,7 @@ static const char help[] =
     "packet\n"
     "of a capture which rule decided and why. POLICY is a file, or the text itself.\n"
     "\n"
+    "  -p, --policy POLICY another way to give it\n"
     "  -r, --read FILE     a pcap or pcapng capture; '-' is standard input\n"
     "  -c, --count N       stop after N packets\n"
     "      --max-flows N   size of the flow table (default 1048576)\n"
@@ -33,7 +34,7 @@ static const char help[] =
     "  -h, --help          this help\n";
 
 struct explaining {
-    const char *read;
+    const char *read, *policy;
     uint64_t count, number;
     bool json;
     struct remed_filter_opts filter_opts;
@@ -201,6 +202,9 @@ static int set_option(struct explaining *explaining, int option, char **argv)
     case 'r':
         explaining->read = optarg;
         return 0;
+    case 'p':
+        explaining->policy = optarg;
+        return 0;
     case 'c':
         return read_number(optarg, 1, UINT64_MAX, &explaining->count)
                    ? 0
@@ -251,6 +255,7 @@ static int run_verb(struct explaining *explaining, const char *verb, const char 
 int command_policy(int argc, char **argv)
 {
     static const struct option options[] = {{"read", required_argument, NULL, 'r'},
+                                            {"policy", required_argument, NULL, 'p'},
                                             {"count", required_argument, NULL, 'c'},
                                             {"max-flows", required_argument, NULL, MAX_FLOWS},
                                             {"inner", no_argument, NULL, INNER},
@@ -267,7 +272,7 @@ int command_policy(int argc, char **argv)
         return fail("no random numbers: %s", strerror(errno));
     remed_pcap_source_opts_init(&explaining.source_opts, sizeof explaining.source_opts);
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":r:c:h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":r:c:p:h", options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
             return EXIT_OK;
@@ -278,5 +283,6 @@ int command_policy(int argc, char **argv)
     }
     if (argc - optind < 1 || argc - optind > 2)
         return usage_error("policy", "check, print, explain or presets, and a policy");
-    return run_verb(&explaining, argv[optind], argc - optind == 2 ? argv[optind + 1] : NULL);
+    const char *argument = argc - optind == 2 ? argv[optind + 1] : explaining.policy;
+    return run_verb(&explaining, argv[optind], argument);
 }
