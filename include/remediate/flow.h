@@ -51,7 +51,7 @@ struct remed_flow_table;
 /** Options of a flow table. */
 struct remed_flow_table_opts {
     size_t size;         /**< sizeof this struct, set by the init function */
-    uint32_t max_flows;  /**< hard size, 16 to 2^28; default 2^20. About 110 bytes each */
+    uint32_t max_flows;  /**< hard size, 16 to 2^28; default 2^20. About 140 bytes each */
     uint32_t reserved;   /**< zero */
     uint64_t seed[2];    /**< secret seeds of the hash; the host takes them from its random source */
     uint64_t timeout[REMED_TIMEOUT_COUNT]; /**< ns idle until the flow ends; 0 never */

@@ -39,9 +39,9 @@ void *remed_allocate_lines(const struct remed_allocator *allocator, size_t size,
                            size_t *base_size);
 
 /*
- * The options convention: a caller built with an older header has a smaller struct, one with a newer
- * header a larger one. Copies what both know onto defaults; a larger struct must be zero in the part
- * that this library does not know.
+ * The options convention: a caller built with an older header has a smaller struct, one with a
+ * newer header a larger one. Copies what both know onto defaults; a larger struct must be zero in
+ * the part that this library does not know.
  */
 int remed_opts_copy(void *own, size_t own_size, const void *given, const char *name,
                     struct remed_error *error);
@@ -56,6 +56,17 @@ static inline uint16_t remed_load16(const uint8_t *p)
 static inline uint32_t remed_load32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Little-endian: one load on most machines, the same number on all. */
+static inline uint32_t remed_load32_little(const uint8_t *p)
+{
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+static inline uint64_t remed_load64_little(const uint8_t *p)
+{
+    return (uint64_t)remed_load32_little(p + 4) << 32 | remed_load32_little(p);
 }
 
 static inline uint64_t remed_load64(const uint8_t *p)

@@ -201,8 +201,8 @@ static uint32_t update_flow(struct remed_filter *filter, const struct remed_pack
                             const struct wave *wave, size_t i, unsigned *events)
 {
     const struct remed_headers *headers = &wave->headers[i];
-    const struct remed_flow_packet seen = {
-        .key = headers->key,
+    const struct remed_seen seen = {
+        .key = &headers->key,
         .time = packet->time,
         .bytes = packet->wire,
         .tcp_sequence = headers->tcp_sequence,
@@ -210,7 +210,7 @@ static uint32_t update_flow(struct remed_filter *filter, const struct remed_pack
         .direction = headers->direction,
         .tcp_flags = remed_has_tcp(headers) ? headers->tcp_flags : 0,
     };
-    return remed_flow_touch(filter->table, &wave->probe[i], &seen, events);
+    return remed_flow_touch(filter->table, &wave->probe[i], seen, events);
 }
 
 static bool refresh_due(const struct remed_filter *filter, const struct remed_policy_rule *rule,
@@ -308,7 +308,8 @@ static inline void close_packet(struct remed_filter *filter, const struct remed_
     count(filter, packet, verdict);
 }
 
-/* Frames lie at any address: the bytes from EtherType to TCP flags (12 to 47) may be in two lines. */
+/* Frames lie at any address: the bytes from EtherType to TCP flags (12 to 47) may be in two lines.
+ */
 static inline void fetch_headers(const struct remed_packet *packet)
 {
     __builtin_prefetch(packet->data + 12);

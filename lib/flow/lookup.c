@@ -11,14 +11,59 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
 {
     for (uint32_t at = probe->bucket;; at = (at + 1) & table->bucket_mask) {
         const struct remed_bucket *bucket = &table->buckets[at];
-        for (unsigned mask = remed_bucket_match(bucket, probe->tag); mask != 0; mask &= mask - 1) {
-            uint32_t number = bucket->record[__builtin_ctz(mask)];
+        for (unsigned mask = remed_bucket_match(bucket, probe->tags); mask != 0;
+             mask = remed_mask_rest(mask)) {
+            uint32_t number = bucket->record[remed_mask_slot(mask)];
             if (remed_record_is(table, number, probe, key))
                 return number;
         }
         if (bucket->overflow == 0)
             return REMED_NO_FLOW;
     }
+}
+
+static bool is_reopening(const struct remed_record *record, const struct remed_seen *packet)
+{
+    return record->state == REMED_FLOW_CLOSED &&
+           (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
+}
+
+uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct remed_probe *probe,
+                                 struct remed_seen packet, unsigned *events)
+{
+    uint32_t number = probe->candidate;
+    *events = 0;
+    if (number == REMED_NO_FLOW || !remed_record_is(table, number, probe, packet.key))
+        number = remed_flow_search(table, probe, packet.key);
+    if (number == REMED_NO_FLOW) {
+        number = remed_flow_insert(table, probe, &packet);
+        *events = REMED_EVENT_NEW;
+    }
+    struct remed_record *record = &table->records[number];
+    bool reopening = is_reopening(record, &packet);
+    if (reopening || remed_record_expired(table, record, packet.time)) {
+        remed_flow_restart(table, number, &packet, reopening);
+        *events = REMED_EVENT_NEW;
+    }
+    remed_record_count(record, &packet);
+    if (packet.tcp_flags != 0)
+        *events |= remed_flow_tcp(record, &packet);
+    else if (record->state == REMED_FLOW_NEW &&
+             packet.direction != (record->flags & REMED_RECORD_OPENER))
+        record->state = REMED_FLOW_OPEN;
+    remed_record_settle(record);
+    return number;
+}
+
+static struct remed_seen as_seen(const struct remed_flow_packet *packet)
+{
+    return (struct remed_seen){.key = &packet->key,
+                               .time = packet->time,
+                               .bytes = packet->bytes,
+                               .tcp_sequence = packet->tcp_sequence,
+                               .tcp_ack = packet->tcp_ack,
+                               .direction = packet->direction,
+                               .tcp_flags = packet->tcp_flags};
 }
 
 static size_t update_batch(struct remed_flow_table *table, const struct remed_flow_packet *packets,
@@ -32,7 +77,7 @@ static size_t update_batch(struct remed_flow_table *table, const struct remed_fl
         remed_flow_candidate(table, &probes[i]);
     for (size_t i = 0; i < count; i++) {
         unsigned events;
-        uint32_t number = remed_flow_touch(table, &probes[i], &packets[i], &events);
+        uint32_t number = remed_flow_touch(table, &probes[i], as_seen(&packets[i]), &events);
         made += events & REMED_EVENT_NEW;
         if (flows != NULL)
             flows[i] = number;
@@ -60,12 +105,10 @@ uint32_t remed_flow_table_find(const struct remed_flow_table *table,
     return remed_flow_search(table, &probe, key);
 }
 
-static void put32(uint8_t *to, uint32_t value)
+static void put32_little(uint8_t *to, uint32_t value)
 {
-    to[0] = (uint8_t)(value >> 24);
-    to[1] = (uint8_t)(value >> 16);
-    to[2] = (uint8_t)(value >> 8);
-    to[3] = (uint8_t)value;
+    for (unsigned i = 0; i < 4; i++)
+        to[i] = (uint8_t)(value >> 8 * i);
 }
 
 void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
@@ -74,16 +117,17 @@ void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
     const struct remed_record *record = &table->records[number];
     unsigned opener = record->flags & REMED_RECORD_OPENER;
     memset(info, 0, sizeof *info);
-    if (record->ip_version == 4) {
-        put32(info->key.address[0], (uint32_t)(record->addresses >> 32));
-        put32(info->key.address[1], (uint32_t)record->addresses);
+    unsigned version = remed_record_version(record);
+    if (version == 4) {
+        put32_little(info->key.address[0], (uint32_t)record->addresses);
+        put32_little(info->key.address[1], (uint32_t)(record->addresses >> 32));
     } else {
         memcpy(info->key.address, table->cold[number].address, sizeof info->key.address);
     }
-    info->key.port[0] = (uint16_t)(record->ports >> 16);
-    info->key.port[1] = (uint16_t)record->ports;
-    info->key.protocol = record->protocol;
-    info->key.ip_version = record->ip_version;
+    info->key.port[0] = (uint16_t)record->identity;
+    info->key.port[1] = (uint16_t)(record->identity >> 16);
+    info->key.protocol = (uint8_t)remed_record_protocol(record);
+    info->key.ip_version = (uint8_t)version;
     info->first_seen = record->first_seen;
     info->last_seen = record->last_seen;
     for (unsigned i = 0; i < 2; i++) {
@@ -97,7 +141,7 @@ void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
 int remed_flow_table_get(const struct remed_flow_table *table, uint32_t flow,
                          struct remed_flow_info *info, size_t size)
 {
-    if (flow >= table->fresh || table->records[flow].ip_version == 0)
+    if (flow >= table->fresh || table->records[flow].identity == 0)
         return REMED_ENOENT;
     struct remed_flow_info own;
     remed_flow_describe(table, flow, &own);
@@ -109,7 +153,7 @@ uint32_t remed_flow_table_next(const struct remed_flow_table *table, uint32_t *c
 {
     while (*cursor < table->fresh) {
         uint32_t at = (*cursor)++;
-        if (table->records[at].ip_version != 0)
+        if (table->records[at].identity != 0)
             return at;
     }
     return REMED_NO_FLOW;

@@ -2,10 +2,10 @@
 /*
  * The flow table's slow side: making it, making and ending flows, and finding room.
  *
- * Nothing is swept while there is room: an idle flow is found out when its tuple comes again, so one
- * packet with a wild clock can't end the flows of all others. When no record is free, a hand that
- * goes round the records looks at sixteen: the first idle one makes room, else the one that would
- * expire first. remed_flow_table_expire() sweeps for hosts that want exact counts.
+ * Nothing is swept while there is room: an idle flow is found out when its tuple comes again, so
+ * one packet with a wild clock can't end the flows of all others. When no record is free, a hand
+ * that goes round the records looks at sixteen: the first idle one makes room, else the one that
+ * would expire first. remed_flow_table_expire() sweeps for hosts that want exact counts.
  *
  * Threads: one thread a table.
  */
@@ -78,7 +78,9 @@ int remed_flow_table_new(struct remed_flow_table **table, const struct remed_flo
     made->bucket_mask = bucket_count(opts.max_flows) - 1;
     made->free_record = REMED_NO_FLOW;
     memcpy(made->secret, opts.seed, sizeof made->secret);
-    memcpy(made->timeout, opts.timeout, sizeof made->timeout);
+    for (unsigned i = 0; i < REMED_TIMEOUT_COUNT; i++)
+        made->timeout[i] =
+            opts.timeout[i] == 0 || opts.timeout[i] > INT64_MAX ? INT64_MAX : opts.timeout[i];
     if (take_memory(made) < 0) {
         remed_flow_table_free(made);
         return remed_error_set(error, REMED_ENOMEM, "no memory for a table of %u flows",
@@ -138,7 +140,7 @@ static void end_flow(struct remed_flow_table *table, uint32_t number)
     struct remed_bucket *bucket = slot_of(table, number, &slot);
     bucket->tag[slot] = 0;
     struct remed_record *record = &table->records[number];
-    record->ip_version = 0;
+    record->identity = 0;
     record->first_seen = table->free_record;
     table->free_record = number;
     table->stats.live--;
@@ -147,7 +149,7 @@ static void end_flow(struct remed_flow_table *table, uint32_t number)
 static bool end_if_idle(struct remed_flow_table *table, uint32_t number, uint64_t now)
 {
     const struct remed_record *record = &table->records[number];
-    if (record->ip_version == 0 || !remed_record_expired(table, record, now))
+    if (record->identity == 0 || !remed_record_expired(table, record, now))
         return false;
     end_flow(table, number);
     table->stats.expired++;
@@ -166,7 +168,8 @@ static uint64_t time_left(const struct remed_flow_table *table, const struct rem
 {
     uint64_t limit = table->timeout[record->timeout];
     uint64_t idle = now > record->last_seen ? now - record->last_seen : 0;
-    if (limit == 0) /* never expires: the longest idle goes first, after all that do expire */
+    if (limit ==
+        INT64_MAX) /* never expires: the longest idle goes first, after all that do expire */
         return UINT64_MAX - idle;
     return limit > idle ? limit - idle : 0;
 }
@@ -206,8 +209,8 @@ static void place(struct remed_flow_table *table, const struct remed_probe *prob
         struct remed_bucket *bucket = &table->buckets[at];
         unsigned mask = remed_bucket_match(bucket, 0);
         if (mask != 0) {
-            unsigned slot = (unsigned)__builtin_ctz(mask);
-            bucket->tag[slot] = probe->tag;
+            unsigned slot = remed_mask_slot(mask);
+            bucket->tag[slot] = (uint16_t)probe->tags;
             bucket->record[slot] = number;
             return;
         }
@@ -215,7 +218,7 @@ static void place(struct remed_flow_table *table, const struct remed_probe *prob
     }
 }
 
-static uint8_t timeout_of(uint8_t protocol)
+static uint8_t timeout_of(unsigned protocol)
 {
     switch (protocol) {
     case REMED_IPPROTO_TCP:
@@ -235,8 +238,7 @@ static uint8_t timeout_of(uint8_t protocol)
 }
 
 /* Begins a flow in a record whose key is set. */
-static void begin(struct remed_flow_table *table, uint32_t number,
-                  const struct remed_flow_packet *packet)
+static void begin(struct remed_flow_table *table, uint32_t number, const struct remed_seen *packet)
 {
     struct remed_record *record = &table->records[number];
     record->state = REMED_FLOW_NEW;
@@ -246,7 +248,7 @@ static void begin(struct remed_flow_table *table, uint32_t number,
     memset(record->bytes, 0, sizeof record->bytes);
     memset(record->packets, 0, sizeof record->packets);
     memset(record->packets_high, 0, sizeof record->packets_high);
-    record->timeout = timeout_of(record->protocol);
+    record->timeout = timeout_of(remed_record_protocol(record));
     record->expected_ack = 0;
     if (table->uses_cold)
         table->cold[number].copied[0] = table->cold[number].copied[1] = REMED_NEVER;
@@ -254,16 +256,14 @@ static void begin(struct remed_flow_table *table, uint32_t number,
 }
 
 uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_probe *probe,
-                           const struct remed_flow_packet *packet)
+                           const struct remed_seen *packet)
 {
     uint32_t number = take_record(table, packet->time);
     struct remed_record *record = &table->records[number];
     record->addresses = probe->addresses;
-    record->ports = probe->ports;
-    record->protocol = probe->protocol;
-    record->ip_version = probe->ip_version;
-    if (probe->ip_version != 4)
-        memcpy(table->cold[number].address, packet->key.address, sizeof packet->key.address);
+    record->identity = probe->identity;
+    if (!probe->is_ipv4)
+        memcpy(table->cold[number].address, packet->key->address, sizeof packet->key->address);
     place(table, probe, number);
     table->stats.live++;
     begin(table, number, packet);
@@ -271,7 +271,7 @@ uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_pr
 }
 
 void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
-                        const struct remed_flow_packet *packet, bool reopened)
+                        const struct remed_seen *packet, bool reopened)
 {
     tell_end(table, number);
     if (remed_record_expired(table, &table->records[number], packet->time))

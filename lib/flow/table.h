@@ -26,7 +26,7 @@
 #include <remediate/flow.h>
 #include <remediate/packet.h>
 #include "base/base.h"
-#include "flow/hash.h"
+#include "base/hash.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -49,24 +49,23 @@ enum remed_record_flag {
     REMED_RECORD_FIN_1 = 1 << 2,        /* endpoint 1 sent FIN */
     REMED_RECORD_SYN_ACK_SEEN = 1 << 3, /* `expected_ack` is set */
     REMED_RECORD_SYN_ACK_FROM = 1 << 4, /* the endpoint that sent the SYN+ACK */
-    REMED_RECORD_COMPLETED = 1 << 5     /* the completing ACK was seen */
+    REMED_RECORD_COMPLETED = 1 << 5,    /* the completing ACK was seen */
+    REMED_RECORD_PLAIN_0 = 1 << 6,      /* a segment of endpoint 0 without SYN, FIN, RST, or its */
+    REMED_RECORD_PLAIN_1 = 1 << 7       /* datagram, changes no state; the same of endpoint 1 */
 };
 
 struct remed_record {
-    uint64_t addresses;      /* IPv4: both; IPv6: bits of the hash, the addresses are cold */
-    uint32_t ports;          /* port[0] << 16 | port[1] */
-    uint8_t protocol;        /* IP protocol number */
-    uint8_t ip_version;      /* 0: the record is free */
-    uint8_t state;           /* enum remed_flow_state */
-    uint8_t flags;           /* enum remed_record_flag */
+    uint64_t addresses;      /* IPv4: both; IPv6: the hash, the addresses are cold */
+    uint64_t identity;       /* ports, protocol, IP version; 0: the record is free */
     uint64_t last_seen;      /* ns */
     uint64_t first_seen;     /* ns; of a free record: the next free one */
     uint64_t bytes[2];       /* by endpoint */
     uint32_t packets[2];     /* by endpoint, low 32 bits */
-    uint8_t packets_high[2]; /* and the next 8 */
-    uint8_t timeout;         /* enum remed_flow_timeout */
-    uint8_t reserved;
-    uint32_t expected_ack; /* SYN+ACK's sequence + 1 */
+    uint32_t expected_ack;   /* SYN+ACK's sequence + 1 */
+    uint8_t packets_high[2]; /* and the next 8 bits of packets */
+    uint8_t flags;           /* enum remed_record_flag */
+    uint8_t state : 4;       /* enum remed_flow_state */
+    uint8_t timeout : 4;     /* enum remed_flow_timeout */
 };
 
 struct remed_cold_record {
@@ -87,7 +86,7 @@ struct remed_flow_table {
     struct remed_record *records;
     struct remed_cold_record *cold;
     uint64_t secret[2];
-    uint64_t timeout[REMED_TIMEOUT_COUNT];
+    uint64_t timeout[REMED_TIMEOUT_COUNT]; /* ns; INT64_MAX for never */
     uint32_t bucket_mask;
     uint32_t max_flows;
     uint32_t fresh;       /* records from here on were never used */
@@ -105,12 +104,23 @@ struct remed_flow_table {
 /* A packet on its way through the three steps. */
 struct remed_probe {
     uint64_t addresses;
-    uint32_t ports;
+    uint64_t identity;
     uint32_t bucket;
     uint32_t candidate;
-    uint16_t tag;
-    uint8_t protocol;
-    uint8_t ip_version;
+    uint32_t tags; /* twice: 16 bits of the hash, never 0 */
+    bool is_ipv4;
+    bool wants_cold;
+};
+
+/* A packet as the table sees it: struct remed_flow_packet, with the key where it is. */
+struct remed_seen {
+    const struct remed_flow_key *key;
+    uint64_t time;
+    uint32_t bytes;
+    uint32_t tcp_sequence;
+    uint32_t tcp_ack;
+    uint8_t direction;
+    uint8_t tcp_flags;
 };
 
 /* What a packet did to its flow. */
@@ -118,36 +128,68 @@ enum remed_flow_event { REMED_EVENT_NEW = 1 << 0, REMED_EVENT_COMPLETING_ACK = 1
 
 /* Makes a record for a flow that is not in the table; cold path of remed_flow_touch(). */
 uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_probe *probe,
-                           const struct remed_flow_packet *packet);
+                           const struct remed_seen *packet);
 /* Ends the flow of a record and begins another of the same key in its place. */
 void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
-                        const struct remed_flow_packet *packet, bool reopened);
+                        const struct remed_seen *packet, bool reopened);
 /* The whole search, without a hint. */
 uint32_t remed_flow_search(const struct remed_flow_table *table, const struct remed_probe *probe,
                            const struct remed_flow_key *key);
+/* All that step 3 does for a packet that is not plain. The packet comes by value, so that the fast
+ * path need not keep it in memory. */
+uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct remed_probe *probe,
+                                 struct remed_seen packet, unsigned *events);
 /* TCP's part of an update; returns events. */
-unsigned remed_flow_tcp(struct remed_record *record, const struct remed_flow_packet *packet);
+unsigned remed_flow_tcp(struct remed_record *record, const struct remed_seen *packet);
+/* Sets the plain flags by state; called after every change of state or of the other flags. */
+void remed_record_settle(struct remed_record *record);
 
-static inline unsigned remed_bucket_match(const struct remed_bucket *bucket, uint16_t tag)
+/* Two bits for each slot whose tag it is, slot 0 in the lowest. `tags` is the tag twice. */
+static inline unsigned remed_bucket_match(const struct remed_bucket *bucket, uint32_t tags)
 {
 #if defined(__SSE2__)
-    __m128i tags = _mm_load_si128((const __m128i *)(const void *)bucket->tag);
-    __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
-    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
+    __m128i all = _mm_load_si128((const __m128i *)(const void *)bucket->tag);
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi32((int)tags)));
 #else
     unsigned mask = 0;
     for (unsigned i = 0; i < REMED_BUCKET_SLOTS; i++)
-        mask |= (unsigned)(bucket->tag[i] == tag) << i;
+        mask |= (bucket->tag[i] == (uint16_t)tags ? 3u : 0u) << 2 * i;
     return mask;
 #endif
 }
 
-static inline bool remed_same_addresses(const void *a, const void *b)
+/* The lowest slot of a mask that is not 0. */
+static inline unsigned remed_mask_slot(unsigned mask)
 {
-    uint64_t x[4], y[4];
-    memcpy(x, a, sizeof x);
-    memcpy(y, b, sizeof y);
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+    return (unsigned)__builtin_ctz(mask) / 2;
+}
+
+static inline unsigned remed_mask_rest(unsigned mask)
+{
+    mask &= mask - 1;
+    return mask & (mask - 1);
+}
+
+static inline bool remed_same_addresses(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t different = 0;
+    for (unsigned i = 0; i < 32; i += 8) {
+        uint64_t x, y;
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        different |= x ^ y;
+    }
+    return different == 0;
+}
+
+static inline unsigned remed_record_version(const struct remed_record *record)
+{
+    return (unsigned)(record->identity >> 40) & 0xff;
+}
+
+static inline unsigned remed_record_protocol(const struct remed_record *record)
+{
+    return (unsigned)(record->identity >> 32) & 0xff;
 }
 
 static inline bool remed_record_is(const struct remed_flow_table *table, uint32_t number,
@@ -155,30 +197,28 @@ static inline bool remed_record_is(const struct remed_flow_table *table, uint32_
                                    const struct remed_flow_key *key)
 {
     const struct remed_record *record = &table->records[number];
-    if (record->addresses != probe->addresses || record->ports != probe->ports ||
-        record->protocol != probe->protocol || record->ip_version != probe->ip_version)
+    if (((record->addresses ^ probe->addresses) | (record->identity ^ probe->identity)) != 0)
         return false;
-    return REMED_LIKELY(probe->ip_version == 4) ||
-           remed_same_addresses(table->cold[number].address, key->address);
+    return REMED_LIKELY(probe->is_ipv4) ||
+           remed_same_addresses(table->cold[number].address[0], key->address[0]);
 }
 
 /* Step 1: hash and prefetch the bucket. */
 static inline void remed_flow_probe(const struct remed_flow_table *table,
                                     const struct remed_flow_key *key, struct remed_probe *probe)
 {
-    uint64_t hash;
+    uint64_t hash, identity = remed_key_identity(key);
     if (REMED_LIKELY(key->ip_version == 4)) {
-        probe->addresses = remed_hash_addresses4(key);
-        hash = remed_hash_finish(
-            remed_hash_words(probe->addresses, remed_hash_tail(key), table->secret));
+        probe->addresses = remed_key_addresses4(key);
+        hash = remed_hash_finish(remed_hash_words(probe->addresses, identity, table->secret));
     } else {
         probe->addresses = hash = remed_hash_key6(key, table->secret);
     }
+    probe->identity = identity;
     probe->bucket = (uint32_t)hash & table->bucket_mask;
-    probe->tag = (uint16_t)((hash >> 48) | 1);
-    probe->ports = (uint32_t)key->port[0] << 16 | key->port[1];
-    probe->protocol = key->protocol;
-    probe->ip_version = key->ip_version;
+    probe->tags = ((uint32_t)(hash >> 48) | 1) * 0x10001u;
+    probe->is_ipv4 = key->ip_version == 4;
+    probe->wants_cold = !probe->is_ipv4 || table->uses_cold;
     __builtin_prefetch(&table->buckets[probe->bucket]);
 }
 
@@ -187,78 +227,57 @@ static inline void remed_flow_candidate(const struct remed_flow_table *table,
                                         struct remed_probe *probe)
 {
     const struct remed_bucket *bucket = &table->buckets[probe->bucket];
-    unsigned mask = remed_bucket_match(bucket, probe->tag);
+    unsigned mask = remed_bucket_match(bucket, probe->tags);
     probe->candidate = REMED_NO_FLOW;
     if (REMED_UNLIKELY(mask == 0)) {
         if (REMED_LIKELY(bucket->overflow == 0))
             return;
         bucket = &table->buckets[(probe->bucket + 1) & table->bucket_mask];
-        mask = remed_bucket_match(bucket, probe->tag);
+        mask = remed_bucket_match(bucket, probe->tags);
         if (mask == 0)
             return;
     }
-    probe->candidate = bucket->record[__builtin_ctz(mask)];
+    probe->candidate = bucket->record[remed_mask_slot(mask)];
     __builtin_prefetch(&table->records[probe->candidate], 1);
-    if (probe->ip_version != 4 || table->uses_cold)
+    if (probe->wants_cold)
         __builtin_prefetch(&table->cold[probe->candidate], 1);
 }
 
+/* Time going backwards never expires anything: the difference is negative then. */
 static inline bool remed_record_expired(const struct remed_flow_table *table,
                                         const struct remed_record *record, uint64_t now)
 {
-    uint64_t limit = table->timeout[record->timeout];
-    return now > record->last_seen && now - record->last_seen > limit && limit != 0;
+    return (int64_t)(now - record->last_seen) > (int64_t)table->timeout[record->timeout];
 }
 
-static inline bool remed_flow_is_reopening(const struct remed_record *record,
-                                           const struct remed_flow_packet *packet)
+static inline void remed_record_count(struct remed_record *record, const struct remed_seen *packet)
 {
-    return record->state == REMED_FLOW_CLOSED &&
-           (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
-}
-
-/* The bulk of TCP: a segment that opens and closes nothing, in a connection that is open. */
-static inline bool remed_flow_is_plain(const struct remed_record *record,
-                                       const struct remed_flow_packet *packet)
-{
-    const unsigned turning = REMED_TCP_SYN | REMED_TCP_FIN | REMED_TCP_RST;
-    const unsigned waiting = REMED_RECORD_SYN_ACK_SEEN | REMED_RECORD_COMPLETED;
-    return (packet->tcp_flags & turning) == 0 && record->state == REMED_FLOW_OPEN &&
-           (record->flags & waiting) != REMED_RECORD_SYN_ACK_SEEN;
-}
-
-/* Step 3: finds or makes the flow, brings it up to date, and returns its number. */
-static inline uint32_t remed_flow_touch(struct remed_flow_table *table,
-                                        const struct remed_probe *probe,
-                                        const struct remed_flow_packet *packet, unsigned *events)
-{
-    uint32_t number = probe->candidate;
-    *events = 0;
-    if (REMED_UNLIKELY(number == REMED_NO_FLOW ||
-                       !remed_record_is(table, number, probe, &packet->key)))
-        number = remed_flow_search(table, probe, &packet->key);
-    if (REMED_UNLIKELY(number == REMED_NO_FLOW)) {
-        number = remed_flow_insert(table, probe, packet);
-        *events = REMED_EVENT_NEW;
-    }
-    struct remed_record *record = &table->records[number];
-    bool reopening = remed_flow_is_reopening(record, packet);
-    if (REMED_UNLIKELY(reopening || remed_record_expired(table, record, packet->time))) {
-        remed_flow_restart(table, number, packet, reopening);
-        *events = REMED_EVENT_NEW;
-    }
     unsigned direction = packet->direction;
     record->last_seen = packet->time > record->last_seen ? packet->time : record->last_seen;
     record->bytes[direction] += packet->bytes;
     record->packets[direction]++;
     if (REMED_UNLIKELY(record->packets[direction] == 0))
         record->packets_high[direction]++;
-    if (packet->tcp_flags != 0) {
-        if (REMED_UNLIKELY(!remed_flow_is_plain(record, packet)))
-            *events |= remed_flow_tcp(record, packet);
-    } else if (record->state == REMED_FLOW_NEW &&
-               direction != (record->flags & REMED_RECORD_OPENER))
-        record->state = REMED_FLOW_OPEN;
+}
+
+/* Step 3: finds or makes the flow, brings it up to date, and returns its number. The bulk of all
+ * packets opens and closes nothing: the candidate is right, and only times and counters change. */
+static inline uint32_t remed_flow_touch(struct remed_flow_table *table,
+                                        const struct remed_probe *probe, struct remed_seen packet,
+                                        unsigned *events)
+{
+    const unsigned turning = REMED_TCP_SYN | REMED_TCP_FIN | REMED_TCP_RST;
+    uint32_t number = probe->candidate;
+    if (REMED_UNLIKELY(number == REMED_NO_FLOW))
+        return remed_flow_touch_slowly(table, probe, packet, events);
+    struct remed_record *record = &table->records[number];
+    unsigned plain = (unsigned)record->flags >> (6 + packet.direction) & 1;
+    if (REMED_UNLIKELY(!remed_record_is(table, number, probe, packet.key) || plain == 0 ||
+                       (packet.tcp_flags & turning) != 0 ||
+                       remed_record_expired(table, record, packet.time)))
+        return remed_flow_touch_slowly(table, probe, packet, events);
+    remed_record_count(record, &packet);
+    *events = 0;
     return number;
 }
 

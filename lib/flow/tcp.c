@@ -18,11 +18,11 @@ static void enter(struct remed_record *record, enum remed_flow_state state)
         [REMED_FLOW_CLOSING] = REMED_TIMEOUT_TCP_CLOSING,
         [REMED_FLOW_CLOSED] = REMED_TIMEOUT_TCP_CLOSED,
     };
-    record->state = (uint8_t)state;
-    record->timeout = timeouts[state];
+    record->state = state & 15;
+    record->timeout = timeouts[state] & 15;
 }
 
-static void on_syn_ack(struct remed_record *record, const struct remed_flow_packet *packet)
+static void on_syn_ack(struct remed_record *record, const struct remed_seen *packet)
 {
     uint32_t expected = packet->tcp_sequence + 1;
     unsigned from = packet->direction != 0 ? REMED_RECORD_SYN_ACK_FROM : 0;
@@ -39,7 +39,7 @@ static void on_syn_ack(struct remed_record *record, const struct remed_flow_pack
         enter(record, REMED_FLOW_SYN_ACK);
 }
 
-static bool is_completing(const struct remed_record *record, const struct remed_flow_packet *packet)
+static bool is_completing(const struct remed_record *record, const struct remed_seen *packet)
 {
     unsigned from = (record->flags & REMED_RECORD_SYN_ACK_FROM) != 0;
     return (record->flags & (REMED_RECORD_SYN_ACK_SEEN | REMED_RECORD_COMPLETED)) ==
@@ -55,7 +55,7 @@ static void on_fin(struct remed_record *record, unsigned direction)
     enter(record, (record->flags & both) == both ? REMED_FLOW_CLOSED : REMED_FLOW_CLOSING);
 }
 
-unsigned remed_flow_tcp(struct remed_record *record, const struct remed_flow_packet *packet)
+unsigned remed_flow_tcp(struct remed_record *record, const struct remed_seen *packet)
 {
     unsigned flags = packet->tcp_flags, events = 0;
     bool closed = record->state == REMED_FLOW_CLOSED;
@@ -79,4 +79,19 @@ unsigned remed_flow_tcp(struct remed_record *record, const struct remed_flow_pac
     else if ((flags & REMED_TCP_FIN) != 0 && !closed)
         on_fin(record, packet->direction);
     return events;
+}
+
+void remed_record_settle(struct remed_record *record)
+{
+    const unsigned waiting = REMED_RECORD_SYN_ACK_SEEN | REMED_RECORD_COMPLETED;
+    unsigned plain = 0, opener = record->flags & REMED_RECORD_OPENER;
+    if (record->state == REMED_FLOW_OPEN)
+        plain = REMED_RECORD_PLAIN_0 | REMED_RECORD_PLAIN_1;
+    else if (record->state == REMED_FLOW_NEW)
+        plain = opener != 0 ? REMED_RECORD_PLAIN_1 : REMED_RECORD_PLAIN_0;
+    if ((record->flags & waiting) == REMED_RECORD_SYN_ACK_SEEN) /* the other side's ACK may come */
+        plain &= (record->flags & REMED_RECORD_SYN_ACK_FROM) != 0 ? REMED_RECORD_PLAIN_1
+                                                                  : REMED_RECORD_PLAIN_0;
+    const unsigned both = REMED_RECORD_PLAIN_0 | REMED_RECORD_PLAIN_1;
+    record->flags = (uint8_t)((record->flags & ~both) | plain);
 }

@@ -10,7 +10,7 @@
  */
 #include "packet/parse.h"
 
-#include "flow/hash.h"
+#include "base/hash.h"
 
 #define WAYS 4u
 #define MAX_CAPACITY (1u << 20)

@@ -7,6 +7,7 @@
  */
 #include "packet/parse.h"
 
+#include "base/hash.h"
 #include "packet/link.h"
 
 #define ETHERNET_HEADER 14u
@@ -36,8 +37,8 @@ static void parse_llc(const struct remed_frame *frame, uint32_t offset,
                       struct remed_headers *headers)
 {
     static const uint8_t snap[] = {0xaa, 0xaa, 0x03, 0, 0, 0};
-    bool is_snap = remed_holds(frame, offset, 8) &&
-                   memcmp(frame->data + offset, snap, sizeof snap) == 0;
+    bool is_snap =
+        remed_holds(frame, offset, 8) && memcmp(frame->data + offset, snap, sizeof snap) == 0;
     uint32_t type = is_snap ? remed_load16(frame->data + offset + 6) : REMED_ETHERTYPE_NONE;
     if (type == REMED_ETHERTYPE_IPV4 || type == REMED_ETHERTYPE_IPV6)
         remed_parse_ip(frame, offset + 8, headers);
@@ -177,13 +178,12 @@ static inline unsigned set_key4(struct remed_flow_key *key, const uint8_t *addre
     uint64_t source = (uint64_t)remed_load32(addresses) << 16 | remed_load16(ports);
     uint64_t destination = (uint64_t)remed_load32(addresses + 4) << 16 | remed_load16(ports + 2);
     unsigned direction = source > destination;
-    memset(key, 0, sizeof *key);
+    memset(key->address, 0, sizeof key->address);
     memcpy(key->address[0], addresses + 4 * direction, 4);
     memcpy(key->address[1], addresses + 4 * (direction ^ 1), 4);
-    key->port[0] = (uint16_t)(direction != 0 ? destination : source);
-    key->port[1] = (uint16_t)(direction != 0 ? source : destination);
-    key->protocol = (uint8_t)protocol;
-    key->ip_version = 4;
+    unsigned lesser = (unsigned)(direction != 0 ? destination : source) & 0xffff;
+    unsigned greater = (unsigned)(direction != 0 ? source : destination) & 0xffff;
+    remed_key_set_identity(key, lesser, greater, protocol, 4);
     return direction;
 }
 

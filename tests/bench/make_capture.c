@@ -45,6 +45,7 @@ static void build(uint8_t *frame, unsigned size, uint32_t flow, uint32_t nth)
     put16(frame + 34, reply ? 443 : 1024 + flow % 50000);
     put16(frame + 36, reply ? 1024 + flow % 50000 : 443);
     if (tcp) {
+        frame[45] = nth == 0 ? 0 : 1; /* acknowledges the other side's SYN, whose number is 0 */
         frame[46] = 0x50;
         frame[47] = nth == 0 ? 0x02 : nth == 1 ? 0x12 : 0x10;
     }

@@ -21,8 +21,7 @@ struct totals {
 static bool same(const struct remed_packet *ours, const struct pcap_pkthdr *header,
                  const u_char *bytes)
 {
-    uint64_t time =
-        (uint64_t)header->ts.tv_sec * 1000000000ull + (uint64_t)header->ts.tv_usec;
+    uint64_t time = (uint64_t)header->ts.tv_sec * 1000000000ull + (uint64_t)header->ts.tv_usec;
     return ours->time == time && ours->wire == header->len && ours->captured >= header->caplen &&
            memcmp(ours->data, bytes, header->caplen) == 0;
 }

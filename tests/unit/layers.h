@@ -25,7 +25,7 @@ static inline void pile_add(struct pile *pile, const void *bytes, size_t length)
     pile->length += (uint32_t)length;
 }
 
-#define PILE_ADD(pile, ...) \
+#define PILE_ADD(pile, ...)                                                                        \
     pile_add(pile, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 #define HIGH(x) (uint8_t)((x) >> 8)
 #define LOW(x) (uint8_t)(x)

@@ -14,7 +14,8 @@
 #define OUTER REMED_SCOPE_OUTER
 #define NO_VLAN 0xffff
 
-/* What a packet must say. Addresses are by their last byte, as pile_ip4() and pile_ip6() set them. */
+/* What a packet must say. Addresses are by their last byte, as pile_ip4() and pile_ip6() set them.
+ */
 struct expected {
     unsigned version, protocol, from, to, source, destination;
     unsigned vlan;
@@ -328,17 +329,17 @@ static void not_vxlan(struct pile *p)
     PILE_ADD(p, 8, 0, 0, 0, 0, 0, 77, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x12, 0x34);
 }
 
-#define IS(version, protocol, source, destination, least)                                    \
-    {                                                                                        \
-        version, protocol, 1, 2, source, destination, NO_VLAN, 0, least                      \
+#define IS(version, protocol, source, destination, least)                                          \
+    {                                                                                              \
+        version, protocol, 1, 2, source, destination, NO_VLAN, 0, least                            \
     }
-#define FLAGGED(version, protocol, source, destination, flags, least)                        \
-    {                                                                                        \
-        version, protocol, 1, 2, source, destination, NO_VLAN, flags, least                  \
+#define FLAGGED(version, protocol, source, destination, flags, least)                              \
+    {                                                                                              \
+        version, protocol, 1, 2, source, destination, NO_VLAN, flags, least                        \
     }
-#define OUTSIDE(version, protocol, source, destination, least)                               \
-    {                                                                                        \
-        version, protocol, 8, 9, source, destination, NO_VLAN, 0, least                      \
+#define OUTSIDE(version, protocol, source, destination, least)                                     \
+    {                                                                                              \
+        version, protocol, 8, 9, source, destination, NO_VLAN, 0, least                            \
     }
 #define ETHERNET REMED_LINK_ETHERNET
 
@@ -382,7 +383,10 @@ static const struct packet_case cases[] = {
      INNER},
     {"gre, outer", gre, OUTSIDE(4, 47, 0, 0, 34), ETHERNET, OUTER},
     {"gre, inner", gre, FLAGGED(4, 17, 5000, 53, REMED_HEADERS_TUNNEL, 34), ETHERNET, INNER},
-    {"gre bridged", gre_bridged, {4, 17, 1, 2, 5000, 53, 42, REMED_HEADERS_TUNNEL, 54}, ETHERNET,
+    {"gre bridged",
+     gre_bridged,
+     {4, 17, 1, 2, 5000, 53, 42, REMED_HEADERS_TUNNEL, 54},
+     ETHERNET,
      INNER},
     {"pptp", pptp, FLAGGED(4, 17, 5000, 53, REMED_HEADERS_TUNNEL, 34), ETHERNET, INNER},
     {"vxlan, outer", vxlan, OUTSIDE(4, 17, 51000, 4789, 38), ETHERNET, OUTER},

@@ -54,12 +54,11 @@ static void put(struct image *image, const void *bytes, size_t length)
 static void put_number(struct image *image, uint64_t value, unsigned width)
 {
     for (unsigned i = 0; i < width; i++)
-        image->bytes[image->length++] =
-            (uint8_t)(value >> 8 * (image->big ? width - 1 - i : i));
+        image->bytes[image->length++] = (uint8_t)(value >> 8 * (image->big ? width - 1 - i : i));
 }
 
-#define PUT32(image, ...) put_words(image, (const uint32_t[]){__VA_ARGS__}, \
-                                    sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define PUT32(image, ...)                                                                          \
+    put_words(image, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
 
 static void put_words(struct image *image, const uint32_t *words, size_t count)
 {
@@ -233,8 +232,8 @@ static void put_interface(struct image *image, unsigned link_type, unsigned reso
     PUT32(image, 0, 44);
 }
 
-static void put_enhanced(struct image *image, uint32_t interface, uint64_t units,
-                         const char *bytes, uint32_t flags)
+static void put_enhanced(struct image *image, uint32_t interface, uint64_t units, const char *bytes,
+                         uint32_t flags)
 {
     uint32_t captured = (uint32_t)strlen(bytes), padding = (4 - captured % 4) % 4;
     uint32_t length = 32 + captured + padding + 12;
@@ -307,10 +306,10 @@ static void pcapng_damage(void)
     const struct {
         size_t at;
         uint8_t value;
-    } damage[] = {{28 + 44 + 44 + 16 + 8, 9}, /* an interface that is not there */
-                  {28 + 44 + 44 + 16 + 20, 99}, /* longer than its block */
-                  {28 + 44 + 44 + 16 + 4, 1},   /* a length that is no multiple of 4 */
-                  {28 + 44 + 44 + 16 + 44, 4},  /* two lengths that differ */
+    } damage[] = {{28 + 44 + 44 + 16 + 8, 9},     /* an interface that is not there */
+                  {28 + 44 + 44 + 16 + 20, 99},   /* longer than its block */
+                  {28 + 44 + 44 + 16 + 4, 1},     /* a length that is no multiple of 4 */
+                  {28 + 44 + 44 + 16 + 44, 4},    /* two lengths that differ */
                   {28 + 44 + 44 + 16 + 7, 0x70}}; /* 1.8 GB */
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         build_pcapng(&image, false);

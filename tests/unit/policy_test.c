@@ -126,8 +126,8 @@ static void errors(void)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct remed_error error;
         struct remed_policy *policy = parse(wrong[i].text, &error);
-        bool right = policy == NULL && error.code == REMED_ESYNTAX &&
-                     error.line == wrong[i].line && error.column == wrong[i].column &&
+        bool right = policy == NULL && error.code == REMED_ESYNTAX && error.line == wrong[i].line &&
+                     error.column == wrong[i].column &&
                      strstr(error.message, wrong[i].says) != NULL;
         if (!right)
             fprintf(stderr, "'%s': %d at %u:%u, %s\n", wrong[i].text, error.code, error.line,
@@ -202,14 +202,20 @@ static size_t put(char *text, size_t size, const char *word)
 
 static size_t put_term(char *text, size_t size)
 {
-    static const char *const words[] = {"any",  "ip",    "ip6", "tcp",     "udp",      "icmp",
-                                        "sctp", "icmp6", "arp", "vlan",    "vlan 42",  "mpls",
-                                        "mpls 7", "pppoes", "less 64", "greater 1500"};
+    static const char *const words[] = {
+        "any", "ip",   "ip6",     "tcp",  "udp",    "icmp",   "sctp",    "icmp6",
+        "arp", "vlan", "vlan 42", "mpls", "mpls 7", "pppoes", "less 64", "greater 1500"};
     static const char *const directions[] = {"", "src ", "dst ", "src or dst ", "src and dst "};
     static const char *const protocols[] = {"", "tcp ", "udp ", "sctp "};
-    static const char *const nets[] = {"net 10",       "net 10.0.0.0/8",     "net 192.0.2.0/24",
-                                       "net 172.16",   "net 2001:db8::/32",  "host 10.0.0.1",
-                                       "host ::1",     "host 2001:db8::1",   "host 192.0.2.9",
+    static const char *const nets[] = {"net 10",
+                                       "net 10.0.0.0/8",
+                                       "net 192.0.2.0/24",
+                                       "net 172.16",
+                                       "net 2001:db8::/32",
+                                       "host 10.0.0.1",
+                                       "host ::1",
+                                       "host 2001:db8::1",
+                                       "host 192.0.2.9",
                                        "net 10.1.2.3 mask 255.255.255.255"};
     switch (chance(4)) {
     case 0:
@@ -248,12 +254,12 @@ static size_t put_match(char *text, size_t size, unsigned depth)
 
 static size_t put_policy(char *text, size_t size)
 {
-    static const char *const acts[] = {"none",    "all",      "syn",      "handshake",  "first 1",
-                                       "first 5", "first 3 each", "first 64kB", "first 3KiB",
-                                       "first 7B", "sample 1/8"};
-    static const char *const tails[] = {"",           ", refresh 10s", ", refresh 1500ms, in",
-                                        ", out",      ", both",        ", in, refresh 3h",
-                                        ", refresh 7ns"};
+    static const char *const acts[] = {"none",       "all",      "syn",          "handshake",
+                                       "first 1",    "first 5",  "first 3 each", "first 64kB",
+                                       "first 3KiB", "first 7B", "sample 1/8"};
+    static const char *const tails[] = {
+        "",       ", refresh 10s",    ", refresh 1500ms, in", ", out",
+        ", both", ", in, refresh 3h", ", refresh 7ns"};
     size_t at = 0, rules = 1 + chance(5);
     for (size_t i = 0; i < rules; i++) {
         at += put_match(text + at, size - at, 3);
@@ -308,13 +314,29 @@ static void fixpoint(void)
 
 static void unequal(void)
 {
-    static const char *const different[] = {
-        "any : all",          "any : none",     "tcp : all",          "not tcp : all",
-        "tcp or udp : all",   "tcp and udp : all", "any : first 5",   "any : first 6",
-        "any : first 5 each", "any : first 5B", "any : all, in",      "any : all, out",
-        "any : all\nlimit 1Mbit", "any : all, refresh 1s", "any : all\nany : all",
-        "port 80 : all",      "src port 80 : all", "tcp port 80 : all", "host 10.0.0.1 : all",
-        "host 10.0.0.2 : all", "net 10.0.0.0/31 : all", "vlan : all", "vlan 1 : all"};
+    static const char *const different[] = {"any : all",
+                                            "any : none",
+                                            "tcp : all",
+                                            "not tcp : all",
+                                            "tcp or udp : all",
+                                            "tcp and udp : all",
+                                            "any : first 5",
+                                            "any : first 6",
+                                            "any : first 5 each",
+                                            "any : first 5B",
+                                            "any : all, in",
+                                            "any : all, out",
+                                            "any : all\nlimit 1Mbit",
+                                            "any : all, refresh 1s",
+                                            "any : all\nany : all",
+                                            "port 80 : all",
+                                            "src port 80 : all",
+                                            "tcp port 80 : all",
+                                            "host 10.0.0.1 : all",
+                                            "host 10.0.0.2 : all",
+                                            "net 10.0.0.0/31 : all",
+                                            "vlan : all",
+                                            "vlan 1 : all"};
     const size_t count = sizeof different / sizeof *different;
     struct remed_error error;
     for (size_t i = 0; i < count; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The one shape of a unit test file: it defines `test_suites`, and unit/main.c runs them with CUnit.
- * Allocate in setup, free in teardown: a FATAL assertion jumps over what follows it in the case.
+ * The one shape of a unit test file: it defines `test_suites`, and unit/main.c runs them with
+ * CUnit. Allocate in setup, free in teardown: a FATAL assertion jumps over what follows it in the
+ * case.
  */
 #ifndef REMED_TEST_H
 #define REMED_TEST_H
