@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Sourced: install_missing PACKAGE... installs what is missing from Debian's packages, and says so.
 # Downloads stay in a cache of the user's, so that a second machine or a second run is quick.

@@ -59,10 +59,12 @@ struct remed_error {
  */
 REMED_API const char *remed_strerror(int code);
 
-/** Tells whether after @p code the object may only be freed. @param code any value */
+/** Tells whether after @p code the object may only be freed. @param code any value
+ *  @return true when it may */
 REMED_API bool remed_err_is_fatal(int code);
 
-/** Tells whether the same call may succeed later, unchanged. @param code any value */
+/** Tells whether the same call may succeed later, unchanged. @param code any value
+ *  @return true when it may */
 REMED_API bool remed_err_is_retriable(int code);
 
 REMED_END_DECLS

@@ -61,7 +61,10 @@ struct remed_packet {
 };
 
 /** Which tuple classifies a tunnelled packet. */
-enum remed_scope { REMED_SCOPE_OUTER = 0, REMED_SCOPE_INNER = 1 };
+enum remed_scope {
+    REMED_SCOPE_OUTER = 0, /**< that of the first IP header */
+    REMED_SCOPE_INNER = 1  /**< that of the last one */
+};
 
 /** Why a packet belongs to no flow; also the index into counters. */
 enum remed_unclassified {

@@ -92,14 +92,14 @@ REMED_API int remed_pcap_read(struct remed_pcap_source *source, struct remed_pac
 /** Waits for live packets. @param source not NULL @param timeout_ms -1 forever
  *  @return 1 ready, 0 timeout or break or signal, negative ::REMED_EIO; a file is always ready */
 REMED_API int remed_pcap_wait(struct remed_pcap_source *source, int timeout_ms);
-/** The descriptor to poll for reading, -1 without one. @param source not NULL */
+/** Gives the descriptor to poll for reading. @param source not NULL @return it, -1 without one */
 REMED_API int remed_pcap_source_fd(const struct remed_pcap_source *source);
 /** Makes the next read return 0. Async-signal-safe. @param source not NULL */
 REMED_API void remed_pcap_source_break(struct remed_pcap_source *source);
-/** The link type (LINKTYPE_…) of the file or interface; of a pcapng, of its first interface, and
- *  UINT32_MAX before one was read. @param source not NULL */
+/** Tells the link type of the file or interface; of a pcapng, that of its first interface.
+ *  @param source not NULL @return LINKTYPE_…, UINT32_MAX before one was read */
 REMED_API uint32_t remed_pcap_source_link_type(const struct remed_pcap_source *source);
-/** True when the capture's own times have nanoseconds. @param source not NULL */
+/** Tells how fine the capture's times are. @param source not NULL @return true for nanoseconds */
 REMED_API bool remed_pcap_source_nanoseconds(const struct remed_pcap_source *source);
 /** Reads the counters. @param source not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_pcap_source_stats(struct remed_pcap_source *source,

@@ -74,9 +74,10 @@ REMED_API int remed_policy_parse(struct remed_policy **policy, const struct reme
  * @return bytes of the whole text without its NUL, as snprintf does
  */
 REMED_API size_t remed_policy_print(const struct remed_policy *policy, char *text, size_t size);
-/** Tells whether two policies mean the same, rule by rule. @param a not NULL @param b not NULL */
+/** Compares two policies rule by rule. @param a not NULL @param b not NULL
+ *  @return true when they mean the same */
 REMED_API bool remed_policy_equal(const struct remed_policy *a, const struct remed_policy *b);
-/** Counts the rules. @param policy not NULL */
+/** Counts the rules. @param policy not NULL @return how many, presets expanded */
 REMED_API size_t remed_policy_rules(const struct remed_policy *policy);
 /**
  * Reads one rule.
@@ -92,7 +93,7 @@ REMED_API int remed_policy_rule(const struct remed_policy *policy, size_t index,
  */
 REMED_API size_t remed_policy_print_rule(const struct remed_policy *policy, size_t index, char *text,
                                          size_t size);
-/** Reads `limit`, in bits a second; 0 without one. @param policy not NULL */
+/** Reads `limit`. @param policy not NULL @return bits a second, 0 without a limit */
 REMED_API uint64_t remed_policy_limit(const struct remed_policy *policy);
 /**
  * Walks the stock policies.

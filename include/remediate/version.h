@@ -11,9 +11,13 @@
 
 REMED_BEGIN_DECLS
 
+/** Raised when the ABI breaks; also the SONAME's number. */
 #define REMED_VERSION_MAJOR 0
+/** Raised with new functions. */
 #define REMED_VERSION_MINOR 1
+/** Raised with corrections. */
 #define REMED_VERSION_PATCH 0
+/** The version of these headers. */
 #define REMED_VERSION "0.1.0"
 
 /** The version of the library at run time, "0.1.0". @return static string */

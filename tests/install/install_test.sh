@@ -14,10 +14,10 @@ flags="--define-variable=prefix=$work/usr"
 echo "examples, by pkg-config"
 # shellcheck disable=SC2046 # flags are split on purpose
 gcc -std=c11 -Wall -Wextra -Werror -o "$work/classify" examples/classify.c \
-    $(pkg-config $flags --cflags --libs libremediate)
+    $(pkg-config "$flags" --cflags --libs libremediate)
 # shellcheck disable=SC2046
 gcc -std=c11 -Wall -Wextra -Werror -o "$work/mirror" examples/mirror.c \
-    $(pkg-config $flags --cflags --libs libremediate-pcap)
+    $(pkg-config "$flags" --cflags --libs libremediate-pcap)
 "$work/classify" tests/data/quickstart.pcap >"$work/flows"
 rows=$(grep -c '>' "$work/flows")
 expected=$("$work/usr/bin/remediate" flows -r tests/data/quickstart.pcap --json | wc -l)

@@ -16,7 +16,10 @@ cleanup() {
     rm -rf "$work"
 }
 trap cleanup EXIT
-[ "$(id -u)" = 0 ] && ip netns add "$a" 2>/dev/null || { echo "skipped: no network namespaces here"; exit 77; }
+if [ "$(id -u)" != 0 ] || ! ip netns add "$a" 2>/dev/null; then
+    echo "skipped: no network namespaces here"
+    exit 77
+fi
 for program in wrk iperf3 tcpdump nginx ethtool; do
     command -v $program >/dev/null || { echo "skipped: $program is missing"; exit 77; }
 done
