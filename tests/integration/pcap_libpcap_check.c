@@ -72,7 +72,7 @@ static void check_file(const char *path, const char *name, struct totals *totals
     } else if (handle == NULL) {
         totals->only_ours++;
     } else if (rc < 0 && strstr(error.message, "reserved bits") != NULL) {
-        totals->neither++; /* refused by later libpcap as well */
+        totals->neither++; /* docs/captures.md */
     } else if (rc < 0) {
         printf("%s: libpcap opens it, we do not: %s\n", name, error.message);
         totals->different++;
