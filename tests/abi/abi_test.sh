@@ -4,6 +4,7 @@
 # whatever removes or changes a function or a public struct fails; new functions pass.
 # `tests/abi/abi_test.sh --update` writes the files anew, as part of a release.
 set -eu
+export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
 cd "$(dirname "$0")/../.."
 if ! command -v abidiff >/dev/null 2>&1; then
     echo "skipped: no abidiff"

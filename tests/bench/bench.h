@@ -48,11 +48,34 @@ static inline double bench_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static inline double bench_wall(void)
+/* A clock for spans of a few hundred nanoseconds. */
+static inline uint64_t bench_ticks(void)
 {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+#endif
+}
+
+/* Nanoseconds of one tick, measured once. */
+static inline double bench_tick(void)
+{
+    static double tick;
+    if (tick > 0)
+        return tick;
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    uint64_t first = bench_ticks();
+    double passed;
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        passed = (double)(now.tv_sec - begin.tv_sec) * 1e9 + (double)(now.tv_nsec - begin.tv_nsec);
+    } while (passed < 5e7);
+    tick = passed / (double)(bench_ticks() - first);
+    return tick;
 }
 
 static inline int bench_compare(const void *a, const void *b)

@@ -3,6 +3,7 @@
 # Installs into a folder and uses that as a vendor would: pkg-config, the CMake package, both examples,
 # each header alone and as C++; the minimal build needs libc alone; maps and headers name the same symbols.
 set -eu
+export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
 build=${REMED_BUILD:?}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

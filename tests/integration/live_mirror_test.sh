@@ -16,7 +16,7 @@ cleanup() {
     rm -rf "$work"
 }
 trap cleanup EXIT
-if [ "$(id -u)" != 0 ] || ! ip netns add "$a" 2>/dev/null; then
+if [ "$(id -u)" != 0 ] || ! ip netns add "$a" 2>/dev/null || ! ip netns exec "$a" true 2>/dev/null; then
     echo "skipped: no network namespaces here"
     exit 77
 fi
