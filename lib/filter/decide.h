@@ -14,7 +14,7 @@
 /* What a packet looks like to a rule. */
 struct remed_sighting {
     const struct remed_headers *headers;
-    const struct remed_record *record; /* after the update; NULL without a flow table */
+    const struct remed_flow_record *record; /* after the update; NULL without a flow table */
     uint32_t wire;
     unsigned events; /* enum remed_flow_event */
 };
@@ -46,11 +46,12 @@ static inline enum remed_reason remed_decide_handshake(const struct remed_sighti
 static inline bool remed_is_first(const struct remed_sighting *sighting, uint32_t action,
                                   uint64_t amount)
 {
-    const struct remed_record *record = sighting->record;
+    const struct remed_flow_record *record = sighting->record;
     if (action == REMED_ACTION_FIRST)
-        return remed_record_packets(record, 0) + remed_record_packets(record, 1) <= amount;
+        return remed_flow_record_packets(record, 0) + remed_flow_record_packets(record, 1) <=
+               amount;
     if (action == REMED_ACTION_FIRST_EACH)
-        return remed_record_packets(record, sighting->headers->direction) <= amount;
+        return remed_flow_record_packets(record, sighting->headers->direction) <= amount;
     return record->bytes[0] + record->bytes[1] - sighting->wire < amount;
 }
 

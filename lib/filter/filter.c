@@ -216,7 +216,7 @@ static uint32_t update_flow(struct remed_filter *filter, const struct remed_pack
 static bool refresh_due(const struct remed_filter *filter, const struct remed_policy_rule *rule,
                         uint32_t flow, unsigned direction, uint64_t now)
 {
-    const struct remed_record *record = &filter->table->records[flow];
+    const struct remed_flow_record *record = &filter->table->records[flow];
     uint64_t last = filter->table->cold[flow].copied[direction];
     if (last == REMED_NEVER)
         last = record->first_seen;

@@ -14,7 +14,7 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
         for (unsigned mask = remed_bucket_match(bucket, probe->tags); mask != 0;
              mask = remed_mask_rest(mask)) {
             uint32_t number = bucket->record[remed_mask_slot(mask)];
-            if (remed_record_is(table, number, probe, key))
+            if (remed_flow_record_is(table, number, probe, key))
                 return number;
         }
         if (bucket->overflow == 0)
@@ -22,7 +22,7 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
     }
 }
 
-static bool is_reopening(const struct remed_record *record, const struct remed_seen *packet)
+static bool is_reopening(const struct remed_flow_record *record, const struct remed_seen *packet)
 {
     return record->state == REMED_FLOW_CLOSED &&
            (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
@@ -33,25 +33,25 @@ uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct re
 {
     uint32_t number = probe->candidate;
     *events = 0;
-    if (number == REMED_NO_FLOW || !remed_record_is(table, number, probe, packet.key))
+    if (number == REMED_NO_FLOW || !remed_flow_record_is(table, number, probe, packet.key))
         number = remed_flow_search(table, probe, packet.key);
     if (number == REMED_NO_FLOW) {
         number = remed_flow_insert(table, probe, &packet);
         *events = REMED_EVENT_NEW;
     }
-    struct remed_record *record = &table->records[number];
+    struct remed_flow_record *record = &table->records[number];
     bool reopening = is_reopening(record, &packet);
-    if (reopening || remed_record_expired(table, record, packet.time)) {
+    if (reopening || remed_flow_record_expired(table, record, packet.time)) {
         remed_flow_restart(table, number, &packet, reopening);
         *events = REMED_EVENT_NEW;
     }
-    remed_record_count(record, &packet);
+    remed_flow_record_count(record, &packet);
     if (packet.tcp_flags != 0)
         *events |= remed_flow_tcp(record, &packet);
     else if (record->state == REMED_FLOW_NEW &&
-             packet.direction != (record->flags & REMED_RECORD_OPENER))
+             packet.direction != (record->flags & REMED_FLOW_RECORD_OPENER))
         record->state = REMED_FLOW_OPEN;
-    remed_record_settle(record);
+    remed_flow_record_settle(record);
     return number;
 }
 
@@ -114,10 +114,10 @@ static void put32_little(uint8_t *to, uint32_t value)
 void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
                          struct remed_flow_info *info)
 {
-    const struct remed_record *record = &table->records[number];
-    unsigned opener = record->flags & REMED_RECORD_OPENER;
+    const struct remed_flow_record *record = &table->records[number];
+    unsigned opener = record->flags & REMED_FLOW_RECORD_OPENER;
     memset(info, 0, sizeof *info);
-    unsigned version = remed_record_version(record);
+    unsigned version = remed_flow_record_version(record);
     if (version == 4) {
         put32_little(info->key.address[0], (uint32_t)record->addresses);
         put32_little(info->key.address[1], (uint32_t)(record->addresses >> 32));
@@ -126,12 +126,12 @@ void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
     }
     info->key.port[0] = (uint16_t)record->identity;
     info->key.port[1] = (uint16_t)(record->identity >> 16);
-    info->key.protocol = (uint8_t)remed_record_protocol(record);
+    info->key.protocol = (uint8_t)remed_flow_record_protocol(record);
     info->key.ip_version = (uint8_t)version;
     info->first_seen = record->first_seen;
     info->last_seen = record->last_seen;
     for (unsigned i = 0; i < 2; i++) {
-        info->packets[i] = remed_record_packets(record, opener ^ i);
+        info->packets[i] = remed_flow_record_packets(record, opener ^ i);
         info->bytes[i] = record->bytes[opener ^ i];
     }
     info->opener = (uint8_t)opener;

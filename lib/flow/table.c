@@ -139,7 +139,7 @@ static void end_flow(struct remed_flow_table *table, uint32_t number)
     unsigned slot = 0;
     struct remed_bucket *bucket = slot_of(table, number, &slot);
     bucket->tag[slot] = 0;
-    struct remed_record *record = &table->records[number];
+    struct remed_flow_record *record = &table->records[number];
     record->identity = 0;
     record->first_seen = table->free_record;
     table->free_record = number;
@@ -148,8 +148,8 @@ static void end_flow(struct remed_flow_table *table, uint32_t number)
 
 static bool end_if_idle(struct remed_flow_table *table, uint32_t number, uint64_t now)
 {
-    const struct remed_record *record = &table->records[number];
-    if (record->identity == 0 || !remed_record_expired(table, record, now))
+    const struct remed_flow_record *record = &table->records[number];
+    if (record->identity == 0 || !remed_flow_record_expired(table, record, now))
         return false;
     end_flow(table, number);
     table->stats.expired++;
@@ -163,8 +163,8 @@ static uint32_t move_hand(struct remed_flow_table *table)
     return at;
 }
 
-static uint64_t time_left(const struct remed_flow_table *table, const struct remed_record *record,
-                          uint64_t now)
+static uint64_t time_left(const struct remed_flow_table *table,
+                          const struct remed_flow_record *record, uint64_t now)
 {
     uint64_t limit = table->timeout[record->timeout];
     uint64_t idle = now > record->last_seen ? now - record->last_seen : 0;
@@ -240,15 +240,15 @@ static uint8_t timeout_of(unsigned protocol)
 /* Begins a flow in a record whose key is set. */
 static void begin(struct remed_flow_table *table, uint32_t number, const struct remed_seen *packet)
 {
-    struct remed_record *record = &table->records[number];
+    struct remed_flow_record *record = &table->records[number];
     record->state = REMED_FLOW_NEW;
-    record->flags = packet->direction != 0 ? REMED_RECORD_OPENER : 0;
+    record->flags = packet->direction != 0 ? REMED_FLOW_RECORD_OPENER : 0;
     record->first_seen = packet->time;
     record->last_seen = packet->time;
     memset(record->bytes, 0, sizeof record->bytes);
     memset(record->packets, 0, sizeof record->packets);
     memset(record->packets_high, 0, sizeof record->packets_high);
-    record->timeout = timeout_of(remed_record_protocol(record));
+    record->timeout = timeout_of(remed_flow_record_protocol(record));
     record->expected_ack = 0;
     if (table->uses_cold)
         table->cold[number].copied[0] = table->cold[number].copied[1] = REMED_NEVER;
@@ -259,7 +259,7 @@ uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_pr
                            const struct remed_seen *packet)
 {
     uint32_t number = take_record(table, packet->time);
-    struct remed_record *record = &table->records[number];
+    struct remed_flow_record *record = &table->records[number];
     record->addresses = probe->addresses;
     record->identity = probe->identity;
     if (!probe->is_ipv4)
@@ -274,7 +274,7 @@ void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
                         const struct remed_seen *packet, bool reopened)
 {
     tell_end(table, number);
-    if (remed_record_expired(table, &table->records[number], packet->time))
+    if (remed_flow_record_expired(table, &table->records[number], packet->time))
         table->stats.expired++;
     else if (reopened)
         table->stats.reopened++;

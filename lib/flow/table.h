@@ -44,17 +44,17 @@ struct remed_bucket {
 };
 
 enum remed_record_flag {
-    REMED_RECORD_OPENER = 1 << 0,       /* the endpoint that opened the flow */
-    REMED_RECORD_FIN_0 = 1 << 1,        /* endpoint 0 sent FIN */
-    REMED_RECORD_FIN_1 = 1 << 2,        /* endpoint 1 sent FIN */
-    REMED_RECORD_SYN_ACK_SEEN = 1 << 3, /* `expected_ack` is set */
-    REMED_RECORD_SYN_ACK_FROM = 1 << 4, /* the endpoint that sent the SYN+ACK */
-    REMED_RECORD_COMPLETED = 1 << 5,    /* the completing ACK was seen */
-    REMED_RECORD_PLAIN_0 = 1 << 6,      /* a segment of endpoint 0 without SYN, FIN, RST, or its */
-    REMED_RECORD_PLAIN_1 = 1 << 7       /* datagram, changes no state; the same of endpoint 1 */
+    REMED_FLOW_RECORD_OPENER = 1 << 0,       /* the endpoint that opened the flow */
+    REMED_FLOW_RECORD_FIN_0 = 1 << 1,        /* endpoint 0 sent FIN */
+    REMED_FLOW_RECORD_FIN_1 = 1 << 2,        /* endpoint 1 sent FIN */
+    REMED_FLOW_RECORD_SYN_ACK_SEEN = 1 << 3, /* `expected_ack` is set */
+    REMED_FLOW_RECORD_SYN_ACK_FROM = 1 << 4, /* the endpoint that sent the SYN+ACK */
+    REMED_FLOW_RECORD_COMPLETED = 1 << 5,    /* the completing ACK was seen */
+    REMED_FLOW_RECORD_PLAIN_0 = 1 << 6, /* a segment of endpoint 0 without SYN, FIN, RST, or its */
+    REMED_FLOW_RECORD_PLAIN_1 = 1 << 7  /* datagram, changes no state; the same of endpoint 1 */
 };
 
-struct remed_record {
+struct remed_flow_record {
     uint64_t addresses;      /* IPv4: both; IPv6: the hash, the addresses are cold */
     uint64_t identity;       /* ports, protocol, IP version; 0: the record is free */
     uint64_t last_seen;      /* ns */
@@ -68,23 +68,23 @@ struct remed_record {
     uint8_t timeout : 4;     /* enum remed_flow_timeout */
 };
 
-struct remed_cold_record {
+struct remed_flow_cold {
     uint8_t address[2][16]; /* IPv6 */
     uint64_t copied[2];     /* time of the last copy by direction, or REMED_NEVER */
     uint64_t reserved[2];
 };
 
 _Static_assert(sizeof(struct remed_bucket) == 64, "a bucket is one cache line");
-_Static_assert(sizeof(struct remed_record) == 64, "a hot record is one cache line");
-_Static_assert(sizeof(struct remed_cold_record) == 64, "a cold record is one cache line");
+_Static_assert(sizeof(struct remed_flow_record) == 64, "a hot record is one cache line");
+_Static_assert(sizeof(struct remed_flow_cold) == 64, "a cold record is one cache line");
 _Static_assert(sizeof(struct remed_flow_key) == 40, "padding would be part of the key");
 
 #define REMED_NEVER UINT64_MAX
 
 struct remed_flow_table {
     struct remed_bucket *buckets;
-    struct remed_record *records;
-    struct remed_cold_record *cold;
+    struct remed_flow_record *records;
+    struct remed_flow_cold *cold;
     uint64_t secret[2];
     uint64_t timeout[REMED_TIMEOUT_COUNT]; /* ns; INT64_MAX for never */
     uint32_t bucket_mask;
@@ -140,9 +140,9 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
 uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct remed_probe *probe,
                                  struct remed_seen packet, unsigned *events);
 /* TCP's part of an update; returns events. */
-unsigned remed_flow_tcp(struct remed_record *record, const struct remed_seen *packet);
+unsigned remed_flow_tcp(struct remed_flow_record *record, const struct remed_seen *packet);
 /* Sets the plain flags by state; called after every change of state or of the other flags. */
-void remed_record_settle(struct remed_record *record);
+void remed_flow_record_settle(struct remed_flow_record *record);
 
 /* Two bits for each slot whose tag it is, slot 0 in the lowest. `tags` is the tag twice. */
 static inline unsigned remed_bucket_match(const struct remed_bucket *bucket, uint32_t tags)
@@ -182,21 +182,21 @@ static inline bool remed_same_addresses(const uint8_t *a, const uint8_t *b)
     return different == 0;
 }
 
-static inline unsigned remed_record_version(const struct remed_record *record)
+static inline unsigned remed_flow_record_version(const struct remed_flow_record *record)
 {
     return (unsigned)(record->identity >> 40) & 0xff;
 }
 
-static inline unsigned remed_record_protocol(const struct remed_record *record)
+static inline unsigned remed_flow_record_protocol(const struct remed_flow_record *record)
 {
     return (unsigned)(record->identity >> 32) & 0xff;
 }
 
-static inline bool remed_record_is(const struct remed_flow_table *table, uint32_t number,
-                                   const struct remed_probe *probe,
-                                   const struct remed_flow_key *key)
+static inline bool remed_flow_record_is(const struct remed_flow_table *table, uint32_t number,
+                                        const struct remed_probe *probe,
+                                        const struct remed_flow_key *key)
 {
-    const struct remed_record *record = &table->records[number];
+    const struct remed_flow_record *record = &table->records[number];
     if (((record->addresses ^ probe->addresses) | (record->identity ^ probe->identity)) != 0)
         return false;
     return REMED_LIKELY(probe->is_ipv4) ||
@@ -244,13 +244,14 @@ static inline void remed_flow_candidate(const struct remed_flow_table *table,
 }
 
 /* Time going backwards never expires anything: the difference is negative then. */
-static inline bool remed_record_expired(const struct remed_flow_table *table,
-                                        const struct remed_record *record, uint64_t now)
+static inline bool remed_flow_record_expired(const struct remed_flow_table *table,
+                                             const struct remed_flow_record *record, uint64_t now)
 {
     return (int64_t)(now - record->last_seen) > (int64_t)table->timeout[record->timeout];
 }
 
-static inline void remed_record_count(struct remed_record *record, const struct remed_seen *packet)
+static inline void remed_flow_record_count(struct remed_flow_record *record,
+                                           const struct remed_seen *packet)
 {
     unsigned direction = packet->direction;
     record->last_seen = packet->time > record->last_seen ? packet->time : record->last_seen;
@@ -270,18 +271,19 @@ static inline uint32_t remed_flow_touch(struct remed_flow_table *table,
     uint32_t number = probe->candidate;
     if (REMED_UNLIKELY(number == REMED_NO_FLOW))
         return remed_flow_touch_slowly(table, probe, packet, events);
-    struct remed_record *record = &table->records[number];
+    struct remed_flow_record *record = &table->records[number];
     unsigned plain = (unsigned)record->flags >> (6 + packet.direction) & 1;
-    if (REMED_UNLIKELY(!remed_record_is(table, number, probe, packet.key) || plain == 0 ||
+    if (REMED_UNLIKELY(!remed_flow_record_is(table, number, probe, packet.key) || plain == 0 ||
                        (packet.tcp_flags & turning) != 0 ||
-                       remed_record_expired(table, record, packet.time)))
+                       remed_flow_record_expired(table, record, packet.time)))
         return remed_flow_touch_slowly(table, probe, packet, events);
-    remed_record_count(record, &packet);
+    remed_flow_record_count(record, &packet);
     *events = 0;
     return number;
 }
 
-static inline uint64_t remed_record_packets(const struct remed_record *record, unsigned endpoint)
+static inline uint64_t remed_flow_record_packets(const struct remed_flow_record *record,
+                                                 unsigned endpoint)
 {
     return (uint64_t)record->packets_high[endpoint] << 32 | record->packets[endpoint];
 }

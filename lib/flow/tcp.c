@@ -8,7 +8,7 @@
  */
 #include "flow/table.h"
 
-static void enter(struct remed_record *record, enum remed_flow_state state)
+static void enter(struct remed_flow_record *record, enum remed_flow_state state)
 {
     static const uint8_t timeouts[REMED_FLOW_STATE_COUNT] = {
         [REMED_FLOW_NEW] = REMED_TIMEOUT_TCP_OPEN,
@@ -22,40 +22,40 @@ static void enter(struct remed_record *record, enum remed_flow_state state)
     record->timeout = timeouts[state] & 15;
 }
 
-static void on_syn_ack(struct remed_record *record, const struct remed_seen *packet)
+static void on_syn_ack(struct remed_flow_record *record, const struct remed_seen *packet)
 {
     uint32_t expected = packet->tcp_sequence + 1;
-    unsigned from = packet->direction != 0 ? REMED_RECORD_SYN_ACK_FROM : 0;
-    bool again = (record->flags & REMED_RECORD_SYN_ACK_SEEN) != 0 &&
+    unsigned from = packet->direction != 0 ? REMED_FLOW_RECORD_SYN_ACK_FROM : 0;
+    bool again = (record->flags & REMED_FLOW_RECORD_SYN_ACK_SEEN) != 0 &&
                  record->expected_ack == expected &&
-                 (record->flags & REMED_RECORD_SYN_ACK_FROM) == from;
+                 (record->flags & REMED_FLOW_RECORD_SYN_ACK_FROM) == from;
     if (!again) { /* a retransmission does not ask for a second completing ACK */
-        unsigned kept =
-            record->flags & ~(unsigned)(REMED_RECORD_SYN_ACK_FROM | REMED_RECORD_COMPLETED);
-        record->flags = (uint8_t)(kept | REMED_RECORD_SYN_ACK_SEEN | from);
+        unsigned kept = record->flags &
+                        ~(unsigned)(REMED_FLOW_RECORD_SYN_ACK_FROM | REMED_FLOW_RECORD_COMPLETED);
+        record->flags = (uint8_t)(kept | REMED_FLOW_RECORD_SYN_ACK_SEEN | from);
         record->expected_ack = expected;
     }
     if (record->state == REMED_FLOW_NEW || record->state == REMED_FLOW_SYN)
         enter(record, REMED_FLOW_SYN_ACK);
 }
 
-static bool is_completing(const struct remed_record *record, const struct remed_seen *packet)
+static bool is_completing(const struct remed_flow_record *record, const struct remed_seen *packet)
 {
-    unsigned from = (record->flags & REMED_RECORD_SYN_ACK_FROM) != 0;
-    return (record->flags & (REMED_RECORD_SYN_ACK_SEEN | REMED_RECORD_COMPLETED)) ==
-               REMED_RECORD_SYN_ACK_SEEN &&
+    unsigned from = (record->flags & REMED_FLOW_RECORD_SYN_ACK_FROM) != 0;
+    return (record->flags & (REMED_FLOW_RECORD_SYN_ACK_SEEN | REMED_FLOW_RECORD_COMPLETED)) ==
+               REMED_FLOW_RECORD_SYN_ACK_SEEN &&
            packet->direction != from && (packet->tcp_flags & REMED_TCP_ACK) != 0 &&
            (packet->tcp_flags & REMED_TCP_RST) == 0 && packet->tcp_ack == record->expected_ack;
 }
 
-static void on_fin(struct remed_record *record, unsigned direction)
+static void on_fin(struct remed_flow_record *record, unsigned direction)
 {
-    record->flags |= (uint8_t)(direction != 0 ? REMED_RECORD_FIN_1 : REMED_RECORD_FIN_0);
-    const unsigned both = REMED_RECORD_FIN_0 | REMED_RECORD_FIN_1;
+    record->flags |= (uint8_t)(direction != 0 ? REMED_FLOW_RECORD_FIN_1 : REMED_FLOW_RECORD_FIN_0);
+    const unsigned both = REMED_FLOW_RECORD_FIN_0 | REMED_FLOW_RECORD_FIN_1;
     enter(record, (record->flags & both) == both ? REMED_FLOW_CLOSED : REMED_FLOW_CLOSING);
 }
 
-unsigned remed_flow_tcp(struct remed_record *record, const struct remed_seen *packet)
+unsigned remed_flow_tcp(struct remed_flow_record *record, const struct remed_seen *packet)
 {
     unsigned flags = packet->tcp_flags, events = 0;
     bool closed = record->state == REMED_FLOW_CLOSED;
@@ -66,10 +66,10 @@ unsigned remed_flow_tcp(struct remed_record *record, const struct remed_seen *pa
             enter(record, REMED_FLOW_SYN);
     } else {
         if (is_completing(record, packet)) {
-            record->flags |= REMED_RECORD_COMPLETED;
+            record->flags |= REMED_FLOW_RECORD_COMPLETED;
             events = REMED_EVENT_COMPLETING_ACK;
         }
-        bool both = packet->direction != (record->flags & REMED_RECORD_OPENER);
+        bool both = packet->direction != (record->flags & REMED_FLOW_RECORD_OPENER);
         if (record->state == REMED_FLOW_SYN || record->state == REMED_FLOW_SYN_ACK ||
             (record->state == REMED_FLOW_NEW && both))
             enter(record, REMED_FLOW_OPEN);
@@ -81,17 +81,18 @@ unsigned remed_flow_tcp(struct remed_record *record, const struct remed_seen *pa
     return events;
 }
 
-void remed_record_settle(struct remed_record *record)
+void remed_flow_record_settle(struct remed_flow_record *record)
 {
-    const unsigned waiting = REMED_RECORD_SYN_ACK_SEEN | REMED_RECORD_COMPLETED;
-    unsigned plain = 0, opener = record->flags & REMED_RECORD_OPENER;
+    const unsigned waiting = REMED_FLOW_RECORD_SYN_ACK_SEEN | REMED_FLOW_RECORD_COMPLETED;
+    unsigned plain = 0, opener = record->flags & REMED_FLOW_RECORD_OPENER;
     if (record->state == REMED_FLOW_OPEN)
-        plain = REMED_RECORD_PLAIN_0 | REMED_RECORD_PLAIN_1;
+        plain = REMED_FLOW_RECORD_PLAIN_0 | REMED_FLOW_RECORD_PLAIN_1;
     else if (record->state == REMED_FLOW_NEW)
-        plain = opener != 0 ? REMED_RECORD_PLAIN_1 : REMED_RECORD_PLAIN_0;
-    if ((record->flags & waiting) == REMED_RECORD_SYN_ACK_SEEN) /* the other side's ACK may come */
-        plain &= (record->flags & REMED_RECORD_SYN_ACK_FROM) != 0 ? REMED_RECORD_PLAIN_1
-                                                                  : REMED_RECORD_PLAIN_0;
-    const unsigned both = REMED_RECORD_PLAIN_0 | REMED_RECORD_PLAIN_1;
+        plain = opener != 0 ? REMED_FLOW_RECORD_PLAIN_1 : REMED_FLOW_RECORD_PLAIN_0;
+    if ((record->flags & waiting) ==
+        REMED_FLOW_RECORD_SYN_ACK_SEEN) /* the other side's ACK may come */
+        plain &= (record->flags & REMED_FLOW_RECORD_SYN_ACK_FROM) != 0 ? REMED_FLOW_RECORD_PLAIN_1
+                                                                       : REMED_FLOW_RECORD_PLAIN_0;
+    const unsigned both = REMED_FLOW_RECORD_PLAIN_0 | REMED_FLOW_RECORD_PLAIN_1;
     record->flags = (uint8_t)((record->flags & ~both) | plain);
 }
