@@ -52,7 +52,7 @@ far=$!
 ip netns exec "$b" "$tool" mirror -p 'any : first 5' -i eth0 -o tap0 -B 131072 --json >"$work/report.json" &
 mirror=$!
 sleep 2
-ip netns exec "$a" wrk -t1 -c20 -d3 http://10.78.0.2/page >"$work/wrk.txt"
+ip netns exec "$a" wrk -t1 -c20 -d3 http://10.78.0.2:80/page >"$work/wrk.txt"
 ip netns exec "$a" iperf3 -c 10.78.0.2 -t 3 -b 200M -P 2 >"$work/iperf.txt"
 sleep 1
 # remediate runs as the child of `ip netns exec`, which becomes it: the signal reaches it
