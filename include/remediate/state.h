@@ -92,7 +92,7 @@ struct remed_nat_binding {
 
 /** A load balancer's choice. Key: protocol, client, virtual. */
 struct remed_lb_assignment {
-    struct remed_endpoint client;
+    struct remed_endpoint client;  /**< who asks */
     struct remed_endpoint service; /**< the virtual address; "virtual" in JSON */
     struct remed_endpoint backend; /**< absent in a removal, or when the source only names it */
     uint8_t protocol;              /**< IP protocol number */
@@ -145,15 +145,15 @@ struct remed_flow_rule {
     const uint8_t *actions;  /**< @c actions_length bytes */
     uint32_t match_length;   /**< 0 to ::REMED_KEY_MAX - 16 */
     uint32_t actions_length; /**< 0 to ::REMED_BLOB_MAX */
-    uint64_t cookie;
-    uint32_t table;
-    uint32_t priority;
+    uint64_t cookie;         /**< the controller's mark; 0 without one */
+    uint32_t table;          /**< number of the table that holds the rule */
+    uint32_t priority;       /**< the greater matches first */
 };
 
 /** A number with a name. Key: the name. */
 struct remed_counter {
     char name[REMED_TEXT_MAX + 1]; /**< 1 to ::REMED_TEXT_MAX bytes */
-    uint64_t value;
+    uint64_t value;                /**< as it stood when observed */
 };
 
 /** Bytes that only the drivers at both ends understand. Key: the key. Bytes are borrowed. */

@@ -7,13 +7,12 @@
  * refuses to compile for.
  */
 #include "filter/match.h"
+#include "integration/walk.h"
 
-#include <dirent.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define EXPRESSIONS 500
 #define MAX_PACKETS 3000
@@ -231,8 +230,9 @@ static void load(pcap_t *handle)
     }
 }
 
-static void check_file(const char *path, const char *name, struct totals *totals)
+static void check_file(const char *path, const char *name, void *context)
 {
+    struct totals *totals = context;
     char text[PCAP_ERRBUF_SIZE], expression_text[3000];
     pcap_t *handle = pcap_open_offline(path, text);
     if (handle == NULL)
@@ -250,38 +250,13 @@ static void check_file(const char *path, const char *name, struct totals *totals
     pcap_close(handle);
 }
 
-static void check_folder(const char *folder, struct totals *totals)
-{
-    DIR *open = opendir(folder);
-    struct dirent *entry;
-    while (open != NULL && (entry = readdir(open)) != NULL) {
-        char path[4096];
-        struct stat status;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] == '.' || stat(path, &status) < 0)
-            continue;
-        if (S_ISDIR(status.st_mode))
-            check_folder(path, totals);
-        else if (S_ISREG(status.st_mode))
-            check_file(path, entry->d_name, totals);
-    }
-    if (open != NULL)
-        closedir(open);
-}
-
 int main(int argc, char **argv)
 {
-    const char *data = getenv("REMED_TEST_DATA");
-    char folder[4096];
     struct totals totals = {0, 0, 0, 0, 0, 0, 0};
     if (argc > 1) {
         check_file(argv[1], argv[1], &totals);
     } else {
-        snprintf(folder, sizeof folder, "%s/pcap", data != NULL ? data : "../shared/data");
-        check_folder(folder, &totals);
-        snprintf(folder, sizeof folder, "%s/ids", data != NULL ? data : "../shared/data");
-        check_folder(folder, &totals);
-        check_folder("tests/data", &totals);
+        walk_captures(check_file, &totals);
     }
     printf("%zu captures, %zu expressions compiled by both, %zu not for libpcap, %zu comparisons, "
            "%zu differ; %zu excused, %zu where libpcap differs from itself\n",

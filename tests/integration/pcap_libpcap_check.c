@@ -5,14 +5,14 @@
  * cuts a packet that is longer than the file's snap length; ours hands it out whole, so it is
  * compared up to there.
  */
+#include "integration/walk.h"
+
 #include <remediate/pcap.h>
 
-#include <dirent.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct totals {
     size_t files, packets, different, only_ours, neither, both_fail;
@@ -58,8 +58,9 @@ static void compare(struct remed_pcap_source *source, pcap_t *handle, const char
     }
 }
 
-static void check_file(const char *path, const char *name, struct totals *totals)
+static void check_file(const char *path, const char *name, void *context)
 {
+    struct totals *totals = context;
     char text[PCAP_ERRBUF_SIZE];
     struct remed_pcap_source *source = NULL;
     struct remed_error error;
@@ -84,35 +85,10 @@ static void check_file(const char *path, const char *name, struct totals *totals
         pcap_close(handle);
 }
 
-static void check_folder(const char *folder, struct totals *totals)
-{
-    DIR *open = opendir(folder);
-    struct dirent *entry;
-    while (open != NULL && (entry = readdir(open)) != NULL) {
-        char path[4096];
-        struct stat status;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] == '.' || stat(path, &status) < 0)
-            continue;
-        if (S_ISDIR(status.st_mode))
-            check_folder(path, totals);
-        else if (S_ISREG(status.st_mode))
-            check_file(path, entry->d_name, totals);
-    }
-    if (open != NULL)
-        closedir(open);
-}
-
 int main(void)
 {
-    const char *data = getenv("REMED_TEST_DATA");
-    char folder[4096];
     struct totals totals = {0, 0, 0, 0, 0, 0};
-    snprintf(folder, sizeof folder, "%s/pcap", data != NULL ? data : "../shared/data");
-    check_folder(folder, &totals);
-    snprintf(folder, sizeof folder, "%s/ids", data != NULL ? data : "../shared/data");
-    check_folder(folder, &totals);
-    check_folder("tests/data", &totals);
+    walk_captures(check_file, &totals);
     printf("%zu files, %zu equal packets, %zu files differ; %zu that only we read on, %zu that "
            "neither opens, %zu where both report damage at the same packet\n",
            totals.files, totals.packets, totals.different, totals.only_ours, totals.neither,

@@ -58,22 +58,15 @@ static int open_socket(const char *interface, struct remed_error *error)
 int remed_pcap_open_injector(struct remed_pcap_sink **sink, const char *interface,
                              const struct remed_pcap_sink_opts *given, struct remed_error *error)
 {
-    struct remed_pcap_sink_opts opts;
-    remed_pcap_sink_opts_init(&opts, sizeof opts);
-    int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "pcap sink", error) : 0;
+    struct remed_pcap_sink *made = NULL;
+    int rc = remed_sink_make(&made, interface, given, error);
     if (rc < 0)
         return rc;
-    struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
-    struct remed_pcap_sink *made = remed_allocate(&allocator, sizeof *made);
-    if (made == NULL)
-        return remed_error_set(error, REMED_ENOMEM, "no memory to send on %s", interface);
-    made->allocator = allocator;
-    made->opts = opts;
     made->injects = true;
     made->fd = open_socket(interface, error);
     if (made->fd < 0) {
         rc = made->fd;
-        remed_release(&allocator, made, sizeof *made);
+        remed_pcap_sink_close(made, NULL);
         return rc;
     }
     *sink = made;

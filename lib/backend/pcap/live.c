@@ -82,31 +82,9 @@ static int begin(struct remed_pcap_source *source, const char *interface, struct
 }
 
 int remed_pcap_open_live(struct remed_pcap_source **source, const char *interface,
-                         const struct remed_pcap_source_opts *given, struct remed_error *error)
+                         const struct remed_pcap_source_opts *opts, struct remed_error *error)
 {
-    struct remed_pcap_source_opts opts;
-    remed_pcap_source_opts_init(&opts, sizeof opts);
-    int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "pcap source", error) : 0;
-    if (rc < 0)
-        return rc;
-    if (opts.snap_length < 64 || opts.snap_length > 262144 || opts.side > REMED_SIDE_OUT ||
-        opts.buffer_bytes > INT32_MAX)
-        return remed_error_set(error, REMED_EINVAL,
-                               "pcap source: snap_length, buffer_bytes or side out of range");
-    struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
-    struct remed_pcap_source *made = remed_allocate(&allocator, sizeof *made);
-    if (made == NULL)
-        return remed_error_set(error, REMED_ENOMEM, "no memory to capture");
-    made->allocator = allocator;
-    made->opts = opts;
-    made->block.fd = -1;
-    rc = begin(made, interface, error);
-    if (rc < 0) {
-        remed_pcap_source_free(made);
-        return rc;
-    }
-    *source = made;
-    return 0;
+    return remed_source_make(source, interface, opts, begin, error);
 }
 
 static void take(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)

@@ -21,8 +21,8 @@ void remed_pcap_sink_opts_init(struct remed_pcap_sink_opts *opts, size_t size)
     remed_stats_copy(opts, size, &defaults, sizeof defaults);
 }
 
-int remed_pcap_create_file(struct remed_pcap_sink **sink, const char *path,
-                           const struct remed_pcap_sink_opts *given, struct remed_error *error)
+int remed_sink_make(struct remed_pcap_sink **sink, const char *where,
+                    const struct remed_pcap_sink_opts *given, struct remed_error *error)
 {
     struct remed_pcap_sink_opts opts;
     remed_pcap_sink_opts_init(&opts, sizeof opts);
@@ -32,10 +32,22 @@ int remed_pcap_create_file(struct remed_pcap_sink **sink, const char *path,
     struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
     struct remed_pcap_sink *made = remed_allocate(&allocator, sizeof *made);
     if (made == NULL)
-        return remed_error_set(error, REMED_ENOMEM, "no memory to write %s", path);
+        return remed_error_set(error, REMED_ENOMEM, "no memory to write to %s", where);
     made->allocator = allocator;
     made->opts = opts;
     made->fd = -1;
+    *sink = made;
+    return 0;
+}
+
+int remed_pcap_create_file(struct remed_pcap_sink **sink, const char *path,
+                           const struct remed_pcap_sink_opts *given, struct remed_error *error)
+{
+    struct remed_pcap_sink *made = NULL;
+    int rc = remed_sink_make(&made, path, given, error);
+    if (rc < 0)
+        return rc;
+    struct remed_allocator allocator = made->allocator;
     made->buffer = remed_allocate(&allocator, BUFFER_BYTES);
     made->size = BUFFER_BYTES;
     if (made->buffer == NULL)

@@ -22,6 +22,9 @@ struct remed_pcap_sink {
     struct remed_error failure;
 };
 
+/* A sink without a place to write to. */
+int remed_sink_make(struct remed_pcap_sink **sink, const char *where,
+                    const struct remed_pcap_sink_opts *given, struct remed_error *error);
 int remed_inject(struct remed_pcap_sink *sink, const struct remed_packet *packets, size_t count,
                  struct remed_error *error);
 

@@ -130,31 +130,51 @@ static int open_block(struct remed_pcap_source *source, const char *path, struct
     return rc;
 }
 
-int remed_pcap_open_file(struct remed_pcap_source **source, const char *path,
-                         const struct remed_pcap_source_opts *given, struct remed_error *error)
+static int check_opts(const struct remed_pcap_source_opts *opts, struct remed_error *error)
+{
+    const char *wrong = opts->max_packet < 64 || opts->max_packet > 1u << 30   ? "max_packet"
+                        : opts->side > REMED_SIDE_OUT                          ? "side"
+                        : opts->snap_length < 64 || opts->snap_length > 262144 ? "snap_length"
+                        : opts->buffer_bytes > INT32_MAX                       ? "buffer_bytes"
+                                                                               : NULL;
+    if (wrong == NULL)
+        return 0;
+    return remed_error_set(error, REMED_EINVAL, "pcap source: %s is out of range", wrong);
+}
+
+int remed_source_make(struct remed_pcap_source **source, const char *where,
+                      const struct remed_pcap_source_opts *given,
+                      int (*begin)(struct remed_pcap_source *source, const char *where,
+                                   struct remed_error *error),
+                      struct remed_error *error)
 {
     struct remed_pcap_source_opts opts;
     remed_pcap_source_opts_init(&opts, sizeof opts);
     int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "pcap source", error) : 0;
+    if (rc == 0)
+        rc = check_opts(&opts, error);
     if (rc < 0)
         return rc;
-    if (opts.max_packet < 64 || opts.max_packet > 1u << 30 || opts.side > REMED_SIDE_OUT)
-        return remed_error_set(error, REMED_EINVAL, "pcap source: max_packet or side out of range");
     struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
     struct remed_pcap_source *made = remed_allocate(&allocator, sizeof *made);
     if (made == NULL)
-        return remed_error_set(error, REMED_ENOMEM, "no memory to read %s", path);
+        return remed_error_set(error, REMED_ENOMEM, "no memory to read %s", where);
     made->allocator = allocator;
     made->opts = opts;
     made->block.fd = -1;
     made->link_type = UINT32_MAX;
-    rc = open_block(made, path, error);
-    if (rc < 0) {
+    rc = begin(made, where, error);
+    if (rc < 0)
         remed_pcap_source_free(made);
-        return rc;
-    }
-    *source = made;
-    return 0;
+    else
+        *source = made;
+    return rc;
+}
+
+int remed_pcap_open_file(struct remed_pcap_source **source, const char *path,
+                         const struct remed_pcap_source_opts *opts, struct remed_error *error)
+{
+    return remed_source_make(source, path, opts, open_block, error);
 }
 
 static int fail(struct remed_pcap_source *source, struct remed_error *error)

@@ -83,6 +83,12 @@ static inline uint64_t remed_source_offset(const struct remed_pcap_source *sourc
     return source->block.dropped + source->block.begin;
 }
 
+/* A source that `begin` has made ready. */
+int remed_source_make(struct remed_pcap_source **source, const char *where,
+                      const struct remed_pcap_source_opts *given,
+                      int (*begin)(struct remed_pcap_source *source, const char *where,
+                                   struct remed_error *error),
+                      struct remed_error *error);
 /* The side that a cooked header tells, else the source's. */
 uint8_t remed_source_side(const struct remed_pcap_source *source, uint32_t link_type,
                           const uint8_t *data, uint32_t captured);
