@@ -14,5 +14,6 @@
 #include <remediate/flow.h>
 #include <remediate/policy.h>
 #include <remediate/filter.h>
+#include <remediate/state.h>
 
 #endif

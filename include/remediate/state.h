@@ -143,7 +143,7 @@ struct remed_session {
 struct remed_flow_rule {
     const uint8_t *match;    /**< @c match_length bytes, canonical by the driver's rules */
     const uint8_t *actions;  /**< @c actions_length bytes */
-    uint32_t match_length;   /**< 0 to ::REMED_KEY_MAX - 16 */
+    uint32_t match_length;   /**< 0 to ::REMED_KEY_MAX - 80 */
     uint32_t actions_length; /**< 0 to ::REMED_BLOB_MAX */
     uint64_t cookie;         /**< the controller's mark; 0 without one */
     uint32_t table;          /**< number of the table that holds the rule */
@@ -160,7 +160,7 @@ struct remed_counter {
 struct remed_opaque {
     const uint8_t *key;   /**< @c key_length bytes */
     const uint8_t *data;  /**< @c data_length bytes */
-    uint32_t key_length;  /**< 1 to ::REMED_KEY_MAX - 16 */
+    uint32_t key_length;  /**< 1 to ::REMED_KEY_MAX - 80 */
     uint32_t data_length; /**< 0 to ::REMED_BLOB_MAX */
 };
 

@@ -48,6 +48,13 @@ int remed_opts_copy(void *own, size_t own_size, const void *given, const char *n
 /* Copies a result struct into a caller's of another size; the caller's surplus is zeroed. */
 void remed_stats_copy(void *given, size_t given_size, const void *own, size_t own_size);
 
+/* Bytes before the NUL, `most` when there is none within. */
+static inline size_t remed_text_length(const char *text, size_t most)
+{
+    const char *end = memchr(text, '\0', most);
+    return end != NULL ? (size_t)(end - text) : most;
+}
+
 static inline uint16_t remed_load16(const uint8_t *p)
 {
     return (uint16_t)((unsigned)p[0] << 8 | p[1]);
