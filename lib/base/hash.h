@@ -55,17 +55,16 @@ static inline uint64_t remed_key_identity(const struct remed_flow_key *key)
 }
 
 /* Sets those fields, and zeroes the reserved ones, by one store: the load above, soon after, then
- * takes the word from the store queue. */
-static inline void remed_key_set_identity(struct remed_flow_key *key, unsigned port0,
-                                          unsigned port1, unsigned protocol, unsigned ip_version)
+ * takes the word from the store queue. `ports` is port[1] above port[0]. */
+static inline void remed_key_set_identity(struct remed_flow_key *key, uint32_t ports,
+                                          unsigned protocol, unsigned ip_version)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t identity =
-        (uint64_t)ip_version << 40 | (uint64_t)protocol << 32 | (uint64_t)port1 << 16 | port0;
+    uint64_t identity = (uint64_t)ip_version << 40 | (uint64_t)protocol << 32 | ports;
     memcpy(key->port, &identity, sizeof identity);
 #else
-    key->port[0] = (uint16_t)port0;
-    key->port[1] = (uint16_t)port1;
+    key->port[0] = (uint16_t)ports;
+    key->port[1] = (uint16_t)(ports >> 16);
     key->protocol = (uint8_t)protocol;
     key->ip_version = (uint8_t)ip_version;
     memset(key->reserved, 0, sizeof key->reserved);

@@ -181,9 +181,11 @@ static inline unsigned set_key4(struct remed_flow_key *key, const uint8_t *addre
     memset(key->address, 0, sizeof key->address);
     memcpy(key->address[0], addresses + 4 * direction, 4);
     memcpy(key->address[1], addresses + 4 * (direction ^ 1), 4);
-    unsigned lesser = (unsigned)(direction != 0 ? destination : source) & 0xffff;
-    unsigned greater = (unsigned)(direction != 0 ? source : destination) & 0xffff;
-    remed_key_set_identity(key, lesser, greater, protocol, 4);
+    /* Turned, not chosen: the direction of packets can't be predicted. */
+    uint32_t pair = (uint32_t)remed_load16(ports + 2) << 16 | remed_load16(ports);
+    unsigned turn = 16 * direction;
+    pair = pair << turn | pair >> (-turn & 31);
+    remed_key_set_identity(key, pair, protocol, 4);
     return direction;
 }
 
