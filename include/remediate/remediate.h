@@ -15,5 +15,6 @@
 #include <remediate/policy.h>
 #include <remediate/filter.h>
 #include <remediate/state.h>
+#include <remediate/transport.h>
 
 #endif

@@ -98,4 +98,20 @@ static inline uint64_t remed_hash_key(const struct remed_flow_key *key, const ui
         remed_hash_words(remed_key_addresses4(key), remed_key_identity(key), secret));
 }
 
+/* Any bytes, two words at a time; the length goes in, so that zeros at the end count. */
+static inline uint64_t remed_hash_bytes(const uint8_t *bytes, size_t length,
+                                        const uint64_t secret[2])
+{
+    uint64_t hash = length * REMED_HASH_C1;
+    for (; length > 16; bytes += 16, length -= 16)
+        hash = remed_hash_words(remed_load64_little(bytes) ^ hash, remed_load64_little(bytes + 8),
+                                secret);
+    uint8_t last[16] = {0};
+    if (length != 0)
+        memcpy(last, bytes, length);
+    hash =
+        remed_hash_words(remed_load64_little(last) ^ hash, remed_load64_little(last + 8), secret);
+    return remed_hash_finish(hash);
+}
+
 #endif

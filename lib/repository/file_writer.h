@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The writing half of the file transport: one process, held to that by a lock on the folder.
+ *
+ * Publications go into a buffer; process writes it out in one piece and syncs by the policy, and
+ * only then are they delivered. A full disk is no failure: the file is cut back to its last whole
+ * record, the buffer stays, and writing is tried again. A failed sync is one, since nobody knows
+ * then what the disk has.
+ *
+ * Threads: one thread a writer.
+ */
+#ifndef REMED_REPOSITORY_FILE_WRITER_H
+#define REMED_REPOSITORY_FILE_WRITER_H
+
+#include "repository/segment.h"
+#include "repository/tags.h"
+
+enum remed_sync { REMED_SYNC_ALWAYS, REMED_SYNC_INTERVAL, REMED_SYNC_NEVER };
+
+struct remed_file_writer {
+    const struct remed_crc *crc;
+    const struct remed_transport_events *events;
+    int folder; /* borrowed */
+    int lock;
+    int segment;
+    uint64_t first;         /* offset of the segment's first record */
+    uint64_t length;        /* bytes of whole records in it, its header included */
+    uint64_t next_offset;   /* of the next publication */
+    uint64_t segment_bytes; /* roll over beyond this */
+    enum remed_sync sync;
+    uint64_t interval; /* ns */
+    uint64_t sync_at;  /* when the next sync is due; UINT64_MAX without need */
+    uint64_t retry_at; /* after a full disk; 0 without */
+    int full;          /* errno of the write that did not go */
+    uint8_t *buffer;
+    size_t used, room, max_bytes;
+    uint32_t written; /* tags whose records are in the file, not synced */
+    struct remed_tags tags;
+    uint64_t repaired; /* bytes of a torn tail cut off, and of damage stepped over, when opened */
+    struct remed_error failure;
+    struct remed_allocator allocator;
+};
+
+/* Takes the lock and mends the end of the last segment. REMED_EBUSY: another process writes. */
+int remed_file_writer_open(struct remed_file_writer *writer, const char *path,
+                           struct remed_error *error);
+int remed_file_writer_publish(struct remed_file_writer *writer, const struct remed_message *message,
+                              uint64_t tag, struct remed_error *error);
+int remed_file_writer_process(struct remed_file_writer *writer, uint64_t now,
+                              struct remed_error *error);
+uint64_t remed_file_writer_deadline(const struct remed_file_writer *writer);
+/* Writes and syncs what is there, fails what can't be, and closes. */
+int remed_file_writer_close(struct remed_file_writer *writer, struct remed_error *error);
+
+#endif

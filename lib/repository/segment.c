@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The format of segment.h. Threads: no state. */
+#define _POSIX_C_SOURCE 200809L
+#include "repository/segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RECORD_MAGIC 0x31524552u /* "RER1" */
+#define SEGMENT_VERSION 1u
+#define CRC_POLYNOMIAL 0x82f63b78u
+
+void remed_crc_init(struct remed_crc *crc)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t value = i;
+        for (unsigned bit = 0; bit < 8; bit++)
+            value = value >> 1 ^ (CRC_POLYNOMIAL & -(value & 1));
+        crc->table[0][i] = value;
+    }
+    for (uint32_t i = 0; i < 256; i++)
+        for (unsigned k = 1; k < 8; k++) {
+            uint32_t before = crc->table[k - 1][i];
+            crc->table[k][i] = before >> 8 ^ crc->table[0][before & 0xff];
+        }
+}
+
+uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t length)
+{
+    uint32_t value = UINT32_MAX;
+    for (; length >= 8; bytes += 8, length -= 8) {
+        uint32_t low = remed_load32_little(bytes) ^ value, high = remed_load32_little(bytes + 4);
+        value = crc->table[7][low & 0xff] ^ crc->table[6][low >> 8 & 0xff] ^
+                crc->table[5][low >> 16 & 0xff] ^ crc->table[4][low >> 24] ^
+                crc->table[3][high & 0xff] ^ crc->table[2][high >> 8 & 0xff] ^
+                crc->table[1][high >> 16 & 0xff] ^ crc->table[0][high >> 24];
+    }
+    for (; length > 0; bytes++, length--)
+        value = value >> 8 ^ crc->table[0][(value ^ *bytes) & 0xff];
+    return ~value;
+}
+
+static void store(uint8_t *to, uint64_t value, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++)
+        to[i] = (uint8_t)(value >> 8 * i);
+}
+
+static const uint8_t file_magic[8] = {'R', 'E', 'M', 'E', 'D', 'S', 'E', 'G'};
+
+void remed_segment_header(uint8_t header[REMED_SEGMENT_HEADER], uint64_t purged)
+{
+    memcpy(header, file_magic, sizeof file_magic);
+    store(header + 8, SEGMENT_VERSION, 4);
+    store(header + 12, 0, 4);
+    store(header + 16, purged, 8);
+}
+
+bool remed_segment_is_header(const uint8_t *bytes, size_t length, uint64_t *purged)
+{
+    if (length < REMED_SEGMENT_HEADER || memcmp(bytes, file_magic, sizeof file_magic) != 0 ||
+        remed_load32_little(bytes + 8) != SEGMENT_VERSION)
+        return false;
+    *purged = remed_load64_little(bytes + 16);
+    return true;
+}
+
+void remed_segment_name(char name[REMED_SEGMENT_NAME], uint64_t first)
+{
+    snprintf(name, REMED_SEGMENT_NAME, "%020llu.log", (unsigned long long)first);
+}
+
+bool remed_segment_parse_name(const char *name, uint64_t *first)
+{
+    *first = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned digit = (unsigned)(name[i] - '0');
+        if (digit > 9 || *first > (UINT64_MAX - digit) / 10)
+            return false;
+        *first = *first * 10 + digit;
+    }
+    return strcmp(name + 20, ".log") == 0;
+}
+
+size_t remed_segment_write(const struct remed_crc *crc, uint8_t *to,
+                           const struct remed_message *message)
+{
+    size_t length = REMED_SEGMENT_RECORD + message->key_length + message->value_length;
+    store(to, RECORD_MAGIC, 4);
+    store(to + 8, message->offset, 8);
+    store(to + 16, message->key_length, 4);
+    store(to + 20, message->value_length, 4);
+    memcpy(to + REMED_SEGMENT_RECORD, message->key, message->key_length);
+    if (message->value_length != 0)
+        memcpy(to + REMED_SEGMENT_RECORD + message->key_length, message->value,
+               message->value_length);
+    store(to + 4, remed_crc_of(crc, to + 8, length - 8), 4);
+    return length;
+}
+
+enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const uint8_t *bytes,
+                                             size_t length, struct remed_message *message,
+                                             size_t *used)
+{
+    if (length < REMED_SEGMENT_RECORD)
+        return REMED_SEGMENT_SHORT;
+    uint32_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
+    if (remed_load32_little(bytes) != RECORD_MAGIC || key == 0 || key > REMED_TRANSPORT_KEY_MAX ||
+        value > REMED_TRANSPORT_VALUE_MAX)
+        return REMED_SEGMENT_DAMAGED;
+    size_t whole = REMED_SEGMENT_RECORD + (size_t)key + value;
+    if (length < whole)
+        return REMED_SEGMENT_SHORT;
+    if (remed_crc_of(crc, bytes + 8, whole - 8) != remed_load32_little(bytes + 4))
+        return REMED_SEGMENT_DAMAGED;
+    *message =
+        (struct remed_message){.key = bytes + REMED_SEGMENT_RECORD,
+                               .value = value != 0 ? bytes + REMED_SEGMENT_RECORD + key : NULL,
+                               .key_length = key,
+                               .value_length = value,
+                               .offset = remed_load64_little(bytes + 8)};
+    *used = whole;
+    return REMED_SEGMENT_OK;
+}
+
+size_t remed_segment_resync(const uint8_t *bytes, size_t length)
+{
+    for (size_t at = 1; at + 4 <= length; at++)
+        if (remed_load32_little(bytes + at) == RECORD_MAGIC)
+            return at;
+    return length > 3 ? length - 3 : length; /* a magic may begin in the last three bytes */
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int add_first(uint64_t **firsts, size_t *count, size_t *room, uint64_t first,
+                     const struct remed_allocator *allocator)
+{
+    if (*count == *room) {
+        size_t more = *room == 0 ? 16 : *room * 2;
+        uint64_t *grown =
+            remed_reallocate(allocator, *firsts, *room * sizeof **firsts, more * sizeof **firsts);
+        if (grown == NULL)
+            return REMED_ENOMEM;
+        *firsts = grown;
+        *room = more;
+    }
+    (*firsts)[(*count)++] = first;
+    return 0;
+}
+
+int remed_segment_list(int folder, uint64_t **firsts, size_t *count, size_t *room,
+                       const struct remed_allocator *allocator)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    DIR *open = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    uint64_t first;
+    *count = 0;
+    if (open == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return REMED_EIO;
+    }
+    while (rc == 0 && (entry = readdir(open)) != NULL)
+        if (remed_segment_parse_name(entry->d_name, &first))
+            rc = add_first(firsts, count, room, first, allocator);
+    closedir(open);
+    if (*count > 1)
+        qsort(*firsts, *count, sizeof **firsts, by_number);
+    return rc;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Segment files of the file transport (docs/transports.md): a header of 24 bytes, then records. All
+ * numbers are little-endian.
+ *
+ *   header: "REMEDSEG", version (4), reserved (4), purged (8): a compaction left out removals below
+ *           this offset, so who has read something, but not so far, can't go on from there
+ *   record: magic (4), CRC-32C of all behind it (4), offset (8), key length (4), value length (4),
+ *           key, value
+ *
+ * A record is whole when its checksum says so. Whoever reads compares lengths with the limits
+ * first, so damage can't ask for memory.
+ *
+ * Threads: no state.
+ */
+#ifndef REMED_REPOSITORY_SEGMENT_H
+#define REMED_REPOSITORY_SEGMENT_H
+
+#include <remediate/transport.h>
+#include "base/base.h"
+
+#define REMED_SEGMENT_HEADER 24u
+#define REMED_SEGMENT_RECORD 24u /* bytes before the key */
+#define REMED_SEGMENT_NAME 28u   /* "00000000000000000000.log" and NUL */
+#define REMED_SEGMENT_WHOLE                                                                        \
+    (REMED_SEGMENT_RECORD + REMED_TRANSPORT_KEY_MAX + REMED_TRANSPORT_VALUE_MAX)
+
+/* CRC-32C (RFC 3720, B.4), eight bytes a step. The tables are made, not written down. */
+struct remed_crc {
+    uint32_t table[8][256];
+};
+
+void remed_crc_init(struct remed_crc *crc);
+uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t length);
+
+void remed_segment_header(uint8_t header[REMED_SEGMENT_HEADER], uint64_t purged);
+bool remed_segment_is_header(const uint8_t *bytes, size_t length, uint64_t *purged);
+void remed_segment_name(char name[REMED_SEGMENT_NAME], uint64_t first);
+/* The first offset that a file's name tells; false for another file. */
+bool remed_segment_parse_name(const char *name, uint64_t *first);
+
+/* Writes the record of a message with its offset to `to`, which has room; returns its bytes. */
+size_t remed_segment_write(const struct remed_crc *crc, uint8_t *to,
+                           const struct remed_message *message);
+
+enum remed_segment_result {
+    REMED_SEGMENT_OK,     /* a message; *used bytes */
+    REMED_SEGMENT_SHORT,  /* not whole yet: more bytes are needed */
+    REMED_SEGMENT_DAMAGED /* no record here */
+};
+
+/* Reads the record at `bytes`. */
+enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const uint8_t *bytes,
+                                             size_t length, struct remed_message *message,
+                                             size_t *used);
+/* Bytes to step over until something that may be a record begins; `length` when nothing does. */
+size_t remed_segment_resync(const uint8_t *bytes, size_t length);
+
+/* First offsets of the segments in a folder, sorted. To be released: *room entries. */
+int remed_segment_list(int folder, uint64_t **firsts, size_t *count, size_t *room,
+                       const struct remed_allocator *allocator);
+
+#endif
