@@ -16,5 +16,6 @@
 #include <remediate/filter.h>
 #include <remediate/state.h>
 #include <remediate/transport.h>
+#include <remediate/repository.h>
 
 #endif

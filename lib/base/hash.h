@@ -29,6 +29,13 @@ static inline uint64_t remed_hash_fold(uint64_t a, uint64_t b)
 #endif
 }
 
+/* A table's secret from the host's seed; a seed of zeros must not make words of zeros collide. */
+static inline void remed_hash_secret(uint64_t secret[2], const uint64_t seed[2])
+{
+    secret[0] = seed[0] ^ REMED_HASH_C0;
+    secret[1] = seed[1] ^ REMED_HASH_C1;
+}
+
 static inline uint64_t remed_hash_words(uint64_t a, uint64_t b, const uint64_t secret[2])
 {
     return remed_hash_fold(a ^ secret[0], b ^ secret[1]);

@@ -77,7 +77,7 @@ int remed_flow_table_new(struct remed_flow_table **table, const struct remed_flo
     made->max_flows = opts.max_flows;
     made->bucket_mask = bucket_count(opts.max_flows) - 1;
     made->free_record = REMED_NO_FLOW;
-    memcpy(made->secret, opts.seed, sizeof made->secret);
+    remed_hash_secret(made->secret, opts.seed);
     for (unsigned i = 0; i < REMED_TIMEOUT_COUNT; i++)
         made->timeout[i] =
             opts.timeout[i] == 0 || opts.timeout[i] > INT64_MAX ? INT64_MAX : opts.timeout[i];

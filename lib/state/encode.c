@@ -4,7 +4,7 @@
  *
  * Threads: no state.
  */
-#include "state/record.h"
+#include "state/compare.h"
 
 #define ENDPOINT_BYTES 18u
 
@@ -154,6 +154,13 @@ static void write_body(struct remed_writer *writer, const struct remed_record *r
         remed_write_bin(writer, record->blob[1].bytes, record->blob[1].length);
     }
     remed_write_bytes(writer, record->body_extra.raw.bytes, record->body_extra.raw.length);
+}
+
+size_t remed_body_write(const struct remed_record *record, uint8_t *bytes, size_t size)
+{
+    struct remed_writer writer = {bytes, bytes + size, 0};
+    write_body(&writer, record);
+    return writer.length;
 }
 
 int remed_record_encode(const struct remed_record *record, uint8_t *bytes, size_t size,

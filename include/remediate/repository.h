@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file repository.h
+ * The replica: a table of the newest record of each key, fed from any transport; and the audit, which
+ * tells how equal two replicas are.
+ *
+ * Applying is idempotent and order-proof: for each key the record with the greater (epoch, sequence)
+ * wins, a repeat or a late one changes nothing. A removal stays as a mark, so that a late record does
+ * not bring the entry back, until its room is needed.
+ *
+ * Threads: one thread a replica.
+ */
+#ifndef REMEDIATE_REPOSITORY_H
+#define REMEDIATE_REPOSITORY_H
+
+#include <remediate/error.h>
+#include <remediate/memory.h>
+#include <remediate/state.h>
+
+REMED_BEGIN_DECLS
+
+/** A materialised table of records. */
+struct remed_replica;
+
+/** What applying a record did. */
+enum remed_applied {
+    REMED_APPLIED_STALE = 0,   /**< nothing: the entry is as new or newer */
+    REMED_APPLIED_NEW = 1,     /**< made an entry */
+    REMED_APPLIED_CHANGED = 2, /**< replaced an entry */
+    REMED_APPLIED_REMOVED = 3, /**< took an entry away */
+    REMED_APPLIED_FENCED = 4,  /**< nothing: its epoch is below the fence */
+    REMED_APPLIED_EXPIRED = 5, /**< nothing: it had expired already */
+    REMED_APPLIED_FOREIGN = 6  /**< nothing: of another domain */
+};
+
+/**
+ * Hears of each change, after it. May read the replica, and may not change it.
+ * @param context the hook's
+ * @param what ::REMED_APPLIED_NEW, _CHANGED, _REMOVED, or _EXPIRED for an entry that ended by time
+ * @param record the record as it is now, of a removal as it was; borrowed for the call
+ */
+typedef void (*remed_replica_fn)(void *context, enum remed_applied what,
+                                 const struct remed_record *record);
+
+/** Options of a replica. */
+struct remed_replica_opts {
+    size_t size;          /**< sizeof this struct, set by the init function */
+    uint32_t max_entries; /**< hard size, removals' marks included: 16 to 2^28; default 2^20 */
+    uint32_t reserved;    /**< zero */
+    uint64_t max_bytes;   /**< of all entries; default 1 GiB; taken as it is needed */
+    uint64_t seed[2];     /**< secret seeds of the hash */
+    const char *domain;   /**< the only domain that is taken; NULL: all */
+    remed_replica_fn change; /**< may be NULL */
+    void *context;        /**< for @c change */
+    const struct remed_allocator *allocator; /**< NULL: malloc */
+};
+
+/** Counters of a replica. */
+struct remed_replica_stats {
+    uint64_t entries;   /**< live now, those that expired unseen included */
+    uint64_t marks;     /**< removals remembered now */
+    uint64_t bytes;     /**< of entries and marks */
+    uint64_t applied;   /**< records that changed something */
+    uint64_t stale;     /**< records that were as old or older than the entry */
+    uint64_t fenced;    /**< records below the fence */
+    uint64_t expired;   /**< entries ended by time, and records that came too late */
+    uint64_t foreign;   /**< records of another domain */
+    uint64_t damaged;   /**< bytes that were no record, or not that of their key */
+    uint64_t refused;   /**< records for which there was no room */
+    uint64_t forgotten; /**< removals' marks given up for room */
+};
+
+/** Sets the defaults. @param opts not NULL @param size sizeof *opts */
+REMED_API void remed_replica_opts_init(struct remed_replica_opts *opts, size_t size);
+/**
+ * Makes an empty replica.
+ * @param[out] replica to be freed with remed_replica_free(); not NULL
+ * @param opts NULL for the defaults
+ * @param error filled on failure; may be NULL
+ * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM
+ */
+REMED_API int remed_replica_new(struct remed_replica **replica,
+                                const struct remed_replica_opts *opts, struct remed_error *error);
+/**
+ * Applies what came from a transport.
+ * @param replica not NULL
+ * @param key its key, checked against the record's own; NULL when there is none to check
+ * @param key_length bytes at @p key
+ * @param bytes the record's wire form; NULL with 0: the transport removed the key for good
+ * @param length bytes at @p bytes
+ * @param now ns since the Unix epoch, for expiry
+ * @param error filled on failure; may be NULL
+ * @return enum remed_applied; ::REMED_EFORMAT and others of remed_record_decode(), counted as
+ *         damaged; ::REMED_ELIMIT when there is no room, counted as refused; ::REMED_ENOMEM
+ */
+REMED_API int remed_replica_apply(struct remed_replica *replica, const uint8_t *key,
+                                  size_t key_length, const uint8_t *bytes, size_t length,
+                                  uint64_t now, struct remed_error *error);
+/** Applies a record. As remed_replica_apply(). @param replica not NULL @param record not NULL
+ *  @param now ns since the Unix epoch @param error may be NULL @return as remed_replica_apply() */
+REMED_API int remed_replica_apply_record(struct remed_replica *replica,
+                                         const struct remed_record *record, uint64_t now,
+                                         struct remed_error *error);
+/** Refuses records of an epoch below this from now on; never goes down. @param replica not NULL
+ *  @param epoch the least that is taken */
+REMED_API void remed_replica_fence(struct remed_replica *replica, uint64_t epoch);
+/**
+ * Finds an entry.
+ * @param replica not NULL
+ * @param key canonical, as remed_record_key() writes it; not NULL
+ * @param key_length its bytes
+ * @param[out] record filled; not NULL
+ * @return 0; ::REMED_ENOENT
+ */
+REMED_API int remed_replica_get(const struct remed_replica *replica, const uint8_t *key,
+                                size_t key_length, struct remed_record *record);
+/**
+ * Walks the entries, in no order. Entries that change meanwhile may be met twice or not at all.
+ * @param replica not NULL
+ * @param[in,out] cursor 0 to begin; not NULL
+ * @param[out] record filled; not NULL
+ * @return 1 for an entry; 0 at the end
+ */
+REMED_API int remed_replica_next(const struct remed_replica *replica, uint64_t *cursor,
+                                 struct remed_record *record);
+/** Ends entries that have expired, looking at @p budget places of the table.
+ *  @param replica not NULL @param now ns since the Unix epoch @param budget places
+ *  @return how many ended */
+REMED_API size_t remed_replica_expire(struct remed_replica *replica, uint64_t now, size_t budget);
+/** Reads the counters. @param replica not NULL @param[out] stats not NULL @param size sizeof *stats */
+REMED_API void remed_replica_stats(const struct remed_replica *replica,
+                                   struct remed_replica_stats *stats, size_t size);
+/** Frees the replica. @param replica may be NULL */
+REMED_API void remed_replica_free(struct remed_replica *replica);
+
+/** Leaves of the digest: parts of the table that are compared one by one. */
+#define REMED_DIGEST_LEAVES 4096u
+
+/** The digest of some entries: equal for equal state, whatever its history. */
+struct remed_digest {
+    uint64_t sum[2]; /**< of keyed hashes of key and body */
+    uint64_t count;  /**< of entries */
+};
+
+/**
+ * Reads one leaf's digest. Keys are spread over leaves by a hash that is the same everywhere; epoch,
+ * sequence, origin and times are no part of it, so equal digests mean equal state.
+ * @param replica not NULL @param leaf below ::REMED_DIGEST_LEAVES @param[out] digest not NULL
+ */
+REMED_API void remed_replica_digest(const struct remed_replica *replica, uint32_t leaf,
+                                    struct remed_digest *digest);
+
+/** How an entry differs between two replicas. */
+enum remed_difference {
+    REMED_DIFFERENCE_MISSING = 0, /**< in the first alone */
+    REMED_DIFFERENCE_EXTRA = 1,   /**< in the second alone */
+    REMED_DIFFERENCE_STALE = 2,   /**< in both, the second's is older and its body another */
+    REMED_DIFFERENCE_FIELD = 3    /**< in both, as new, with another body */
+};
+
+/**
+ * Hears of one difference.
+ * @param context the caller's
+ * @param what how they differ
+ * @param a the first's record; NULL when it has none
+ * @param b the second's record; NULL when it has none
+ * @param fields names of the fields that differ, parted by commas; "" without
+ */
+typedef void (*remed_audit_fn)(void *context, enum remed_difference what,
+                               const struct remed_record *a, const struct remed_record *b,
+                               const char *fields);
+
+/** What an audit found. */
+struct remed_audit {
+    uint64_t entries[2];     /**< of both */
+    uint64_t equal;          /**< in both with the same body */
+    uint64_t differences[4]; /**< by enum remed_difference */
+    uint64_t leaves;         /**< that had to be looked into */
+};
+
+/**
+ * Compares two replicas: leaf by leaf by digest, entry by entry where a digest differs.
+ * @param a not NULL @param b not NULL
+ * @param difference called for each; may be NULL
+ * @param context for @p difference
+ * @param[out] audit not NULL @param size sizeof *audit
+ * @return 0 when they are equal; 1 when not; ::REMED_ENOMEM
+ */
+REMED_API int remed_replica_audit(const struct remed_replica *a, const struct remed_replica *b,
+                                  remed_audit_fn difference, void *context,
+                                  struct remed_audit *audit, size_t size);
+
+REMED_END_DECLS
+#endif
