@@ -81,6 +81,17 @@ struct remed_endpoint {
     uint8_t reserved;    /**< zero */
 };
 
+/** Bytes that remed_endpoint_print() needs at most, with the NUL. */
+#define REMED_ENDPOINT_PRINT_SIZE 56
+/** Writes "10.0.0.1:80" or "[2001:db8::1]:80", without a port the address alone, "" for no endpoint.
+ *  @param endpoint not NULL @param[out] text ::REMED_ENDPOINT_PRINT_SIZE bytes */
+REMED_API void remed_endpoint_print(const struct remed_endpoint *endpoint, char *text);
+/** Reads what remed_endpoint_print() writes.
+ *  @param[out] endpoint untouched on failure; not NULL @param text @p length bytes @param length
+ *  @return 0; ::REMED_ESYNTAX */
+REMED_API int remed_endpoint_parse(struct remed_endpoint *endpoint, const char *text,
+                                   size_t length);
+
 /** A binding of a NAT. Key: protocol, inside, remote. */
 struct remed_nat_binding {
     struct remed_endpoint inside;  /**< before translation */
