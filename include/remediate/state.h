@@ -266,6 +266,16 @@ REMED_API int remed_record_encode(const struct remed_record *record, uint8_t *by
 REMED_API int remed_record_decode(struct remed_record *record, const uint8_t *bytes, size_t length,
                                   struct remed_error *error);
 
+/**
+ * Tells how long the record at the head of some bytes is, without reading it.
+ * @param bytes @p available bytes
+ * @param available may be less than the record
+ * @param[out] length bytes of the record; not NULL
+ * @return 0; ::REMED_ETRUNCATED when more bytes are needed; ::REMED_EFORMAT for what begins no record;
+ *         ::REMED_ELIMIT for one that is too long
+ */
+REMED_API int remed_record_measure(const uint8_t *bytes, size_t available, size_t *length);
+
 /** Which of two records of one key is the newer, by (epoch, sequence).
  *  @param a not NULL @param b not NULL @return above 0 for @p a, below for @p b, 0 for neither */
 REMED_API int remed_record_compare(const struct remed_record *a, const struct remed_record *b);

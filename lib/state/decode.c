@@ -289,3 +289,18 @@ int remed_record_decode(struct remed_record *record, const uint8_t *bytes, size_
     }
     return 0;
 }
+
+int remed_record_measure(const uint8_t *bytes, size_t available, size_t *length)
+{
+    size_t within = available < REMED_RECORD_MAX ? available : REMED_RECORD_MAX;
+    struct remed_reader reader = {.begin = bytes, .at = bytes, .end = bytes + within};
+    *length = 0;
+    uint8_t type = remed_read_type(&reader);
+    if (reader.code == 0 && (type & 0xf0) != 0x90 && type != 0xdc && type != 0xdd)
+        return REMED_EFORMAT;
+    remed_reader_skip(&reader, REMED_SKIP_BUDGET);
+    if (reader.code == REMED_ETRUNCATED && available > REMED_RECORD_MAX)
+        return REMED_ELIMIT;
+    *length = reader.code == 0 ? (size_t)(reader.at - reader.begin) : 0;
+    return reader.code;
+}

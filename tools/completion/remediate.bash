@@ -5,7 +5,7 @@ _remediate() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "mirror flows policy --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "mirror flows policy publish watch snapshot audit --help --version" -- "$word")
         return
     fi
     case $before in
@@ -28,6 +28,12 @@ _remediate() {
     local options="--read --max-flows --inner --outer --timeout --json --help"
     [ "$command" = mirror ] && options="$options --policy --interface --write --output --count --side --snaplen --buffer --progress --no-progress"
     [ "$command" = policy ] && options="$options --count --side"
+    case $command in
+    publish) options="--domain --origin --epoch --source --json --help" ;;
+    watch) options="--from --count --once --json --help" ;;
+    snapshot) options="--msgpack --max-entries --help" ;;
+    audit) options="--quiet --max-entries --json --help" ;;
+    esac
     if [ "$command" = policy ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "check print explain presets" -- "$word")
     elif [[ $word == -* ]]; then

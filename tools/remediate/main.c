@@ -13,6 +13,10 @@ static const char help[] =
     "  mirror   copy the packets that a standby needs, from a capture or an interface\n"
     "  flows    list the flows of a capture\n"
     "  policy   check, print or explain a mirror policy\n"
+    "  publish  put records of state into a repository\n"
+    "  watch    print records as they come\n"
+    "  snapshot print the newest record of each key\n"
+    "  audit    compare the state of two repositories\n"
     "\n"
     "  -h, --help      this help; 'remediate COMMAND --help' for a command's\n"
     "  -V, --version   the version\n"
@@ -24,8 +28,10 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {
-        {"mirror", command_mirror}, {"flows", command_flows}, {"policy", command_policy}};
+    } commands[] = {{"mirror", command_mirror}, {"flows", command_flows},
+                    {"policy", command_policy}, {"publish", command_publish},
+                    {"watch", command_watch},   {"snapshot", command_snapshot},
+                    {"audit", command_audit}};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report */
     if (argc < 2)
         return usage_error("", "no command");

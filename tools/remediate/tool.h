@@ -16,6 +16,10 @@ enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int command_mirror(int argc, char **argv);
 int command_flows(int argc, char **argv);
 int command_policy(int argc, char **argv);
+int command_publish(int argc, char **argv);
+int command_watch(int argc, char **argv);
+int command_snapshot(int argc, char **argv);
+int command_audit(int argc, char **argv);
 
 /* Says "remediate: …" on standard error; returns EXIT_FAILED, or EXIT_USAGE with a hint at --help.
  */

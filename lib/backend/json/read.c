@@ -35,8 +35,8 @@ static void check_keys(struct reading *reading, json_t *object, const char *cons
         const char *const *known = names;
         while (*known != NULL && strcmp(*known, key) != 0)
             known++;
-        if (*known == NULL)
-            wrong(reading, key, "no such key");
+        if (*known == NULL && reading->code == 0)
+            reading->code = remed_error_set(reading->error, REMED_EFORMAT, "%s: no such key", key);
     }
 }
 

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Records through the command line: published, watched, taken as a snapshot, audited; errors with their
+# place; interrupted watching.
+set -eu
+remediate=${REMEDIATE:?}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+same() {
+    [ "$1" = "$2" ] || { echo "expected '$1', got '$2'"; exit 1; }
+}
+
+python3 - >"$work/records" <<'PYTHON'
+import json
+for i in range(5000):
+    print(json.dumps({"domain": "edge-1", "kind": "nat-binding", "body": {"protocol": "udp",
+          "inside": f"10.0.{i >> 8}.{i & 255}:1000", "outside": f"198.51.100.1:{i + 1}"}}))
+print(json.dumps({"domain": "edge-1", "kind": "session", "op": "remove",
+      "body": {"protocol": "tcp", "client": "10.0.0.1:5", "server": "9.9.9.9:53"}}))
+PYTHON
+
+echo "publish, watch, snapshot"
+same "published 5001, delivered 5001, lost 0" "$("$remediate" publish "file://$work/a" <"$work/records")"
+same 5001 "$("$remediate" watch "file://$work/a" --from begin --once 2>/dev/null | wc -l)"
+"$remediate" snapshot "file://$work/a" >"$work/snapshot"
+same 5000 "$(wc -l <"$work/snapshot")"
+"$remediate" snapshot "file://$work/a" --msgpack | "$remediate" publish "file://$work/b" --json |
+    grep -q '"delivered":5000,"lost":0'
+
+echo "audit"
+"$remediate" audit "file://$work/a" "file://$work/b" -q | grep -q 'state match 100.0000 %'
+"$remediate" audit "file://$work/a" "$work/snapshot" -q --json | grep -q '"match_percent":100.0000'
+sed -e 1,7d -e '8s/198.51.100.1/198.51.100.9/' "$work/snapshot" >"$work/other"
+echo '{"domain":"edge-2","kind":"counter","body":{"name":"x","value":1}}' >>"$work/other"
+code=0
+"$remediate" audit "$work/snapshot" "$work/other" >"$work/report" || code=$?
+same 1 "$code"
+same 7 "$(grep -c ^missing "$work/report")"
+same 1 "$(grep -c ^extra "$work/report")"
+same 1 "$(grep -c '^field *outside' "$work/report")"
+
+echo "errors"
+code=0
+printf '{"domain":"d","kind":"counter","body":{"name":"x"}}\n{"domain":"d",' |
+    "$remediate" publish "file://$work/c" 2>"$work/error" >/dev/null || code=$?
+same 1 "$code"
+grep -q '^remediate: -:2:' "$work/error"
+code=0
+"$remediate" publish "nothing://x" </dev/null 2>"$work/error" >/dev/null || code=$?
+same 1 "$code"
+grep -q "no transport for 'nothing:'" "$work/error"
+code=0
+"$remediate" audit one 2>/dev/null || code=$?
+same 2 "$code"
+
+echo "a watch that is interrupted tells its position, and another goes on from there"
+"$remediate" watch "file://$work/a" --from begin >"$work/seen" 2>"$work/position" &
+watch=$!
+for _ in $(seq 100); do
+    [ "$(wc -l <"$work/seen")" -lt 5001 ] || break
+    sleep 0.05
+done
+kill -INT $watch
+wait $watch
+same 5001 "$(wc -l <"$work/seen")"
+position=$(sed -n 's/^position: //p' "$work/position")
+echo '{"domain":"edge-1","kind":"counter","body":{"name":"late"}}' | "$remediate" publish "file://$work/a" >/dev/null
+"$remediate" watch "file://$work/a" --from "$position" --once 2>/dev/null >"$work/late"
+same 1 "$(wc -l <"$work/late")"
+grep -q '"late"' "$work/late"
+echo ok

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The sharing of carry.h. Threads: one. */
+#include "carry.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LINE_MAX_BYTES (1u << 20)
+
+volatile int interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+void catch_interrupts(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal; /* without SA_RESTART: a blocked read ends */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t real_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+struct remed_transport *open_transport(const char *uri, const struct remed_transport_events *events)
+{
+    struct remed_transport *transport = NULL;
+    struct remed_transport_opts opts;
+    struct remed_error error;
+    remed_transport_opts_init(&opts, sizeof opts);
+    opts.events = *events;
+    if (remed_transport_open(&transport, uri, &opts, &error) < 0)
+        fail("%s: %s", uri, error.message);
+    return transport;
+}
+
+int drive(struct remed_transport *transport, int most_ms)
+{
+    struct remed_error error;
+    uint64_t now = monotonic_ns(), deadline = remed_transport_deadline(transport);
+    struct pollfd descriptor = {.events = 0};
+    descriptor.fd = remed_transport_fd(transport, &descriptor.events);
+    if (deadline > now) {
+        uint64_t wait = (deadline - now + 999999) / 1000000;
+        int milliseconds = wait < (uint64_t)most_ms ? (int)wait : most_ms;
+        if (poll(&descriptor, descriptor.fd >= 0, milliseconds) < 0 && errno != EINTR)
+            return fail("cannot wait: %s", strerror(errno));
+    }
+    if (remed_transport_process(transport, monotonic_ns(), &error) < 0)
+        return fail("%s", error.message);
+    return EXIT_OK;
+}
+
+int print_record(FILE *out, const struct remed_record *record)
+{
+    static char text[4 * REMED_RECORD_MAX];
+    size_t length;
+    if (remed_json_write(record, text, sizeof text, &length) < 0)
+        return fail("a record can't be written as JSON");
+    if (fwrite(text, 1, length, out) != length || fputc('\n', out) == EOF)
+        return fail("cannot write: %s", strerror(errno));
+    return EXIT_OK;
+}
+
+struct gathering {
+    struct remed_replica *replica;
+    uint64_t damaged, refused;
+    bool caught_up;
+};
+
+static void on_message(void *context, const struct remed_message *message)
+{
+    struct gathering *gathering = context;
+    struct remed_error error;
+    int rc = remed_replica_apply(gathering->replica, message->key, message->key_length,
+                                 message->value, message->value_length, real_ns(), &error);
+    gathering->refused += rc == REMED_ELIMIT || rc == REMED_ENOMEM;
+    if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->damaged++ == 0)
+        fail("offset %llu: %s", (unsigned long long)message->offset, error.message);
+}
+
+static void on_caught_up(void *context)
+{
+    ((struct gathering *)context)->caught_up = true;
+}
+
+static int gather_uri(struct gathering *gathering, const char *uri)
+{
+    struct remed_error error;
+    const struct remed_transport_events events = {
+        .context = gathering, .message = on_message, .caught_up = on_caught_up};
+    struct remed_transport *transport = open_transport(uri, &events);
+    if (transport == NULL)
+        return EXIT_FAILED;
+    int code = EXIT_OK;
+    if (remed_transport_subscribe(transport, "begin", &error) < 0)
+        code = fail("%s: %s", uri, error.message);
+    while (code == EXIT_OK && !gathering->caught_up && !interrupted)
+        code = drive(transport, 1000);
+    if (interrupted)
+        code = fail("interrupted");
+    remed_transport_close(transport, NULL);
+    return code;
+}
+
+static int gather_lines(struct gathering *gathering, const char *path)
+{
+    struct remed_record *record = NULL;
+    struct remed_error error;
+    FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    char *line = NULL;
+    size_t room = 0, number = 0;
+    ssize_t length;
+    int code = EXIT_OK;
+    if (in == NULL)
+        return fail("%s: %s", path, strerror(errno));
+    if (remed_record_new(&record, NULL) < 0)
+        code = fail("no memory");
+    while (code == EXIT_OK && (length = getline(&line, &room, in)) > 0) {
+        number++;
+        if (line[length - 1] == '\n')
+            length--;
+        if (length == 0)
+            continue;
+        if (remed_json_read(record, line, (size_t)length, NULL, &error) < 0)
+            code = fail("%s:%zu:%u: %s", path, number, error.column, error.message);
+        else if (remed_replica_apply_record(gathering->replica, record, real_ns(), &error) < 0)
+            gathering->refused++;
+    }
+    free(line);
+    remed_record_free(record);
+    if (in != stdin)
+        fclose(in);
+    return code;
+}
+
+/* A scheme is letters and more before a colon; what has a slash before it is a path. */
+static bool is_uri(const char *where)
+{
+    size_t length = strcspn(where, ":/");
+    return length > 1 && where[length] == ':';
+}
+
+struct remed_replica *gather_replica(const char *where, uint32_t max_entries)
+{
+    struct gathering gathering = {.caught_up = false};
+    struct remed_replica_opts opts;
+    struct remed_error error;
+    remed_replica_opts_init(&opts, sizeof opts);
+    opts.max_entries = max_entries;
+    opts.max_bytes = 8ull << 30;
+    opts.seed[0] = real_ns();
+    opts.seed[1] = monotonic_ns();
+    if (remed_replica_new(&gathering.replica, &opts, &error) < 0) {
+        fail("%s", error.message);
+        return NULL;
+    }
+    int code = is_uri(where) ? gather_uri(&gathering, where) : gather_lines(&gathering, where);
+    if (code == EXIT_OK && gathering.refused > 0)
+        code = fail("%s: %llu records found no room; --max-entries makes more", where,
+                    (unsigned long long)gathering.refused);
+    if (code == EXIT_OK && gathering.damaged > 0)
+        code = fail("%s: %llu records are damaged", where, (unsigned long long)gathering.damaged);
+    if (code == EXIT_OK)
+        return gathering.replica;
+    remed_replica_free(gathering.replica);
+    return NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the commands on records share: clocks, transports driven until something happened, records
+ * as lines, replicas filled from a URI or a file.
+ *
+ * Threads: one; the signal handler only sets a flag.
+ */
+#ifndef REMEDIATE_CARRY_H
+#define REMEDIATE_CARRY_H
+
+#include "tool.h"
+
+#include <remediate/json.h>
+
+/* Set by SIGINT and SIGTERM. */
+extern volatile int interrupted;
+void catch_interrupts(void);
+
+uint64_t real_ns(void);      /* since the Unix epoch */
+uint64_t monotonic_ns(void); /* the transports' clock */
+
+/* Opens a transport with all drivers that there are; complains. NULL: it did. */
+struct remed_transport *open_transport(const char *uri,
+                                       const struct remed_transport_events *events);
+/* Waits until something is to be done, at most `most_ms`, and does it; EXIT_OK, or complains. */
+int drive(struct remed_transport *transport, int most_ms);
+
+/* One JSON line. */
+int print_record(FILE *out, const struct remed_record *record);
+
+/* A replica of what a URI holds now, or of a file of JSON lines ("-": standard input). Complains.
+ */
+struct remed_replica *gather_replica(const char *where, uint32_t max_entries);
+
+#endif
