@@ -19,6 +19,7 @@ struct remed_transport {
     bool subscribed;
     bool processing; /* within the driver's process: callbacks come from there */
     bool closing;    /* closed by a callback */
+    bool more;       /* process has more to do at once: it is due */
     struct remed_allocator allocator;
 };
 
@@ -168,6 +169,7 @@ int remed_transport_process(struct remed_transport *transport, uint64_t now,
     transport->processing = true;
     int rc = transport->driver->process(transport->state, now, error);
     transport->processing = false;
+    transport->more = rc > 0;
     if (!transport->closing)
         return rc;
     (void)destroy(transport, NULL);
@@ -187,6 +189,8 @@ int remed_transport_fd(const struct remed_transport *transport, short *events)
 
 uint64_t remed_transport_deadline(const struct remed_transport *transport)
 {
+    if (transport->more)
+        return 0;
     return transport->driver->deadline != NULL ? transport->driver->deadline(transport->state)
                                                : UINT64_MAX;
 }

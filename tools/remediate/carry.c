@@ -2,6 +2,10 @@
 /* The sharing of carry.h. Threads: one. */
 #include "carry.h"
 
+#if defined(REMED_HAVE_KAFKA)
+#include <remediate/kafka.h>
+#endif
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -52,6 +56,11 @@ struct remed_transport *open_transport(const char *uri, const struct remed_trans
     struct remed_error error;
     remed_transport_opts_init(&opts, sizeof opts);
     opts.events = *events;
+#if defined(REMED_HAVE_KAFKA)
+    const struct remed_transport_driver *const drivers[] = {remed_kafka_driver()};
+    opts.drivers = drivers;
+    opts.driver_count = 1;
+#endif
     if (remed_transport_open(&transport, uri, &opts, &error) < 0)
         fail("%s: %s", uri, error.message);
     return transport;

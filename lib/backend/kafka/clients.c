@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Making producer, consumer and topic. The producer is idempotent and never gives a message up, as
+ * the queue is bounded and back-pressure tells the host; what the URI says of librdkafka's
+ * properties comes after our own.
+ *
+ * Threads: called from the transport's thread.
+ */
+#include "backend/kafka/kafka.h"
+
+#include <stdio.h>
+
+static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    struct remed_kafka *kafka = opaque;
+    (void)client;
+    kafka->events.delivered(kafka->events.context, (uint64_t)(uintptr_t)message->_private,
+                            message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : REMED_EIO);
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    struct remed_kafka *kafka = opaque;
+    char text[REMED_KAFKA_TEXT];
+    (void)reason;
+    kafka->reconnects += code == RD_KAFKA_RESP_ERR__TRANSPORT;
+    if (code == RD_KAFKA_RESP_ERR__FATAL &&
+        rd_kafka_fatal_error(client, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        snprintf(kafka->fatal, sizeof kafka->fatal, "%s", text);
+}
+
+/* librdkafka's messages come through its queue, so in the transport's thread. */
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    struct remed_kafka *kafka = rd_kafka_opaque(client);
+    (void)facility;
+    if (kafka->log.write != NULL)
+        kafka->log.write(kafka->log.context, (enum remed_log_level)level, "kafka", text);
+}
+
+/* Settings that the URI did not make: ours are defaults. */
+static void set_default(rd_kafka_conf_t *conf, const rd_kafka_conf_t *given, const char *name,
+                        const char *value)
+{
+    char now[REMED_KAFKA_TEXT], stock[REMED_KAFKA_TEXT];
+    size_t now_size = sizeof now, stock_size = sizeof stock;
+    rd_kafka_conf_t *fresh = rd_kafka_conf_new();
+    bool same = rd_kafka_conf_get(given, name, now, &now_size) == RD_KAFKA_CONF_OK &&
+                rd_kafka_conf_get(fresh, name, stock, &stock_size) == RD_KAFKA_CONF_OK &&
+                strcmp(now, stock) == 0;
+    rd_kafka_conf_destroy(fresh);
+    if (same || rd_kafka_conf_get(given, name, NULL, &now_size) == RD_KAFKA_CONF_UNKNOWN)
+        (void)rd_kafka_conf_set(conf, name, value, NULL, 0);
+}
+
+static rd_kafka_conf_t *copy_conf(struct remed_kafka *kafka)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(kafka->conf);
+    rd_kafka_conf_set_opaque(conf, kafka);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    return conf;
+}
+
+static int make(struct remed_kafka *kafka, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                rd_kafka_t **client, struct remed_error *error)
+{
+    char why[REMED_KAFKA_TEXT];
+    *client = rd_kafka_new(type, conf, why, sizeof why);
+    if (*client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return remed_error_set(error, REMED_EINVAL, "kafka: %.200s", why);
+    }
+    (void)kafka;
+    rd_kafka_set_log_queue(*client, NULL);
+    return 0;
+}
+
+static void wake_by(struct remed_kafka *kafka, rd_kafka_queue_t *queue)
+{
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(queue, kafka->wake, &one, sizeof one);
+}
+
+int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *error)
+{
+    char number[32];
+    rd_kafka_conf_t *conf = copy_conf(kafka);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    set_default(conf, kafka->conf, "enable.idempotence", "true");
+    set_default(conf, kafka->conf, "message.timeout.ms", "0");
+    set_default(conf, kafka->conf, "reconnect.backoff.max.ms", "1000");
+    snprintf(number, sizeof number, "%u", kafka->max_pending);
+    set_default(conf, kafka->conf, "queue.buffering.max.messages", number);
+    uint64_t kilobytes = kafka->max_pending_bytes / 1024;
+    snprintf(number, sizeof number, "%llu",
+             (unsigned long long)(kilobytes < 2097151 ? kilobytes : 2097151));
+    set_default(conf, kafka->conf, "queue.buffering.max.kbytes", number);
+    int rc = make(kafka, RD_KAFKA_PRODUCER, conf, &kafka->producer, error);
+    if (rc < 0)
+        return rc;
+    kafka->producer_queue = rd_kafka_queue_get_main(kafka->producer);
+    wake_by(kafka, kafka->producer_queue);
+    remed_kafka_make_topic(kafka, kafka->producer, &kafka->answers[0]);
+    return 0;
+}
+
+int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *error)
+{
+    rd_kafka_conf_t *conf = copy_conf(kafka);
+    bool in_group = kafka->group[0] != '\0';
+    (void)rd_kafka_conf_set(conf, "group.id", in_group ? kafka->group : "remediate", NULL, 0);
+    (void)rd_kafka_conf_set(conf, "enable.partition.eof", "true", NULL, 0);
+    (void)rd_kafka_conf_set(conf, "enable.auto.commit", "false", NULL, 0);
+    set_default(conf, kafka->conf, "auto.offset.reset", "error");
+    set_default(conf, kafka->conf, "fetch.error.backoff.ms", "50");
+    set_default(conf, kafka->conf, "reconnect.backoff.max.ms", "1000");
+    set_default(conf, kafka->conf, "queued.max.messages.kbytes", "32768");
+    if (in_group) {
+        set_default(conf, kafka->conf, "partition.assignment.strategy", "cooperative-sticky");
+        rd_kafka_conf_set_rebalance_cb(conf, remed_kafka_rebalance);
+    }
+    int rc = make(kafka, RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
+    if (rc < 0)
+        return rc;
+    rd_kafka_poll_set_consumer(kafka->consumer);
+    kafka->consumer_queue = rd_kafka_queue_get_consumer(kafka->consumer);
+    wake_by(kafka, kafka->consumer_queue);
+    remed_kafka_make_topic(kafka, kafka->consumer, &kafka->answers[1]);
+    return 0;
+}
+
+void remed_kafka_make_topic(struct remed_kafka *kafka, rd_kafka_t *client,
+                            rd_kafka_queue_t **answers)
+{
+    char why[REMED_KAFKA_TEXT];
+    rd_kafka_NewTopic_t *topic =
+        rd_kafka_NewTopic_new(kafka->topic, kafka->partitions, kafka->replication, why, sizeof why);
+    if (topic == NULL)
+        return; /* a name that no topic can have: publishing and subscribing will say so */
+    (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+    *answers = rd_kafka_queue_new(client);
+    rd_kafka_CreateTopics(client, &topic, 1, NULL, *answers);
+    rd_kafka_NewTopic_destroy(topic);
+}

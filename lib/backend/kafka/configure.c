@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From a URI to librdkafka's settings. Our own parameters are few; every other one is a property of
+ * librdkafka, and librdkafka says whether it is right.
+ *
+ * Threads: no state.
+ */
+#include "backend/kafka/kafka.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int set(rd_kafka_conf_t *conf, const char *name, const char *value,
+               struct remed_error *error)
+{
+    char why[REMED_KAFKA_TEXT];
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof why) == RD_KAFKA_CONF_OK)
+        return 0;
+    return remed_error_set(error, REMED_EINVAL, "kafka: %.200s", why);
+}
+
+static int read_number(const char *name, const char *text, int least, int most, int *number,
+                       struct remed_error *error)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || value < least || value > most)
+        return remed_error_set(error, REMED_EINVAL, "kafka: %s is %d to %d", name, least, most);
+    *number = (int)value;
+    return 0;
+}
+
+/* Lines of name=value; '#' begins a comment. */
+static int read_properties(struct remed_kafka *kafka, const char *path, struct remed_error *error)
+{
+    char line[4096];
+    unsigned number = 0;
+    int rc = 0;
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return remed_error_set(error, errno == ENOENT ? REMED_ENOENT : REMED_EPERM, "kafka: %s: %s",
+                               path, strerror(errno));
+    while (rc == 0 && fgets(line, sizeof line, file) != NULL) {
+        number++;
+        char *name = line + strspn(line, " \t"), *end = name + strcspn(name, "\r\n");
+        while (end > name && (end[-1] == ' ' || end[-1] == '\t'))
+            end--;
+        *end = '\0';
+        char *equals = strchr(name, '=');
+        if (*name == '\0' || *name == '#')
+            continue;
+        if (equals == NULL) {
+            rc = remed_error_at(error, REMED_ESYNTAX, number, 1, "%s: expected name=value", path);
+            continue;
+        }
+        *equals = '\0';
+        rc = set(kafka->conf, name, equals + 1, error);
+    }
+    fclose(file);
+    return rc;
+}
+
+static int take_parameter(struct remed_kafka *kafka, const char *name, const char *value,
+                          struct remed_error *error)
+{
+    if (strcmp(name, "partitions") == 0)
+        return read_number(name, value, 1, 10000, &kafka->partitions, error);
+    if (strcmp(name, "replication") == 0)
+        return read_number(name, value, -1, 100, &kafka->replication, error);
+    if (strcmp(name, "group") == 0)
+        return snprintf(kafka->group, sizeof kafka->group, "%s", value) < (int)sizeof kafka->group
+                   ? 0
+                   : remed_error_set(error, REMED_EINVAL, "kafka: group is too long");
+    if (strcmp(name, "properties") == 0)
+        return read_properties(kafka, value, error);
+    return set(kafka->conf, name, value, error);
+}
+
+static int read_query(struct remed_kafka *kafka, const struct remed_uri *uri,
+                      struct remed_error *error)
+{
+    const char *at = uri->query;
+    int rc = 0;
+    while (rc == 0 && *at != '\0') {
+        char name[256], value[2048];
+        size_t length = strcspn(at, "=&");
+        if (length == 0 || length >= sizeof name)
+            return remed_error_set(error, REMED_EINVAL, "kafka: a parameter without a name");
+        memcpy(name, at, length);
+        name[length] = '\0';
+        if (remed_uri_parameter(uri, name, value, sizeof value) != 1)
+            return remed_error_set(error, REMED_EINVAL, "kafka: %s is too long or badly escaped",
+                                   name);
+        rc = take_parameter(kafka, name, value, error);
+        at += strcspn(at, "&");
+        at += *at == '&';
+    }
+    return rc;
+}
+
+int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri,
+                          struct remed_error *error)
+{
+    size_t length = strlen(uri->path);
+    if (uri->host[0] == '\0' || length < 2 || length > sizeof kafka->topic ||
+        strchr(uri->path + 1, '/') != NULL)
+        return remed_error_set(error, REMED_EINVAL,
+                               "kafka: wants brokers and a topic, as in kafka://host:9092/topic");
+    snprintf(kafka->servers, sizeof kafka->servers, "%s", uri->host);
+    memcpy(kafka->topic, uri->path + 1, length);
+    kafka->partitions = 1;
+    kafka->replication = -1;
+    kafka->conf = rd_kafka_conf_new();
+    int rc = set(kafka->conf, "bootstrap.servers", kafka->servers, error);
+    if (rc == 0)
+        rc = set(kafka->conf, "log.queue", "true", error);
+    return rc == 0 ? read_query(kafka, uri, error) : rc;
+}

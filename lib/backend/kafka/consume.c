@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The consumer: which partitions it reads and from where, its messages, and when it has caught up.
+ *
+ * Without a group it reads all partitions, assigned by hand once the metadata tells how many there
+ * are. In a group it reads its share, each partition from the beginning whenever it is gained, so a
+ * dead member's share is taken over whole.
+ *
+ * What blocks: asking for metadata, at most METADATA_MS a call, until the topic is there.
+ *
+ * Threads: the transport's thread.
+ */
+#include "backend/kafka/kafka.h"
+
+#include <stdio.h>
+
+#define METADATA_MS 50
+#define RETRY_NS (100 * 1000000ull)
+#define BATCH 256u
+#define MAX_PARTITIONS 10000
+
+static int grow_shares(struct remed_kafka *kafka, uint32_t count)
+{
+    if (count <= kafka->share_count)
+        return 0;
+    void *grown =
+        remed_reallocate(&kafka->allocator, kafka->shares,
+                         kafka->share_count * sizeof *kafka->shares, count * sizeof *kafka->shares);
+    if (grown == NULL)
+        return REMED_ENOMEM;
+    kafka->shares = grown;
+    for (uint32_t i = kafka->share_count; i < count; i++)
+        kafka->shares[i] = (struct remed_kafka_partition){.next = RD_KAFKA_OFFSET_BEGINNING};
+    kafka->share_count = count;
+    return 0;
+}
+
+/* Positions are "partition:offset", parted by commas. A partition that is not named begins. */
+static int64_t begin_of(const struct remed_kafka *kafka, uint32_t partition)
+{
+    const char *at = kafka->from;
+    unsigned long long number, offset;
+    int length = 0;
+    if (strcmp(at, "end") == 0)
+        return RD_KAFKA_OFFSET_END;
+    while (sscanf(at, "%llu:%llu%n", &number, &offset, &length) == 2) {
+        if (number == partition)
+            return (int64_t)offset;
+        at += length;
+        at += *at == ',';
+    }
+    return RD_KAFKA_OFFSET_BEGINNING;
+}
+
+static int count_partitions(struct remed_kafka *kafka)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->consumer, kafka->topic, NULL);
+    int count = 0;
+    if (topic == NULL)
+        return 0;
+    if (rd_kafka_metadata(kafka->consumer, 0, topic, &metadata, METADATA_MS) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            count = metadata->topics[0].partition_cnt;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(topic);
+    return count <= MAX_PARTITIONS ? count : MAX_PARTITIONS;
+}
+
+static int assign_all(struct remed_kafka *kafka, uint64_t now, struct remed_error *error)
+{
+    if (now < kafka->retry_at)
+        return 0;
+    int count = count_partitions(kafka);
+    kafka->retry_at = now + RETRY_NS;
+    if (count == 0)
+        return 0; /* no broker, or no topic yet */
+    if (grow_shares(kafka, (uint32_t)count) < 0)
+        return remed_error_set(error, REMED_ENOMEM, "kafka: no memory for %d partitions", count);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++) {
+        kafka->shares[i].next = begin_of(kafka, (uint32_t)i);
+        kafka->shares[i].ours = true;
+        rd_kafka_topic_partition_list_add(list, kafka->topic, i)->offset = kafka->shares[i].next;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(kafka->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return remed_error_set(error, REMED_EIO, "kafka: %s", rd_kafka_err2str(code));
+    kafka->assigned = true;
+    return 1;
+}
+
+static int join_group(struct remed_kafka *kafka, struct remed_error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, kafka->topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(kafka->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    kafka->assigned = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return kafka->assigned ? 0
+                           : remed_error_set(error, REMED_EIO, "kafka: %s", rd_kafka_err2str(code));
+}
+
+static void share(struct remed_kafka *kafka, int32_t partition, bool gained)
+{
+    if (partition < 0 || grow_shares(kafka, (uint32_t)partition + 1) < 0)
+        return;
+    kafka->shares[partition].ours = gained;
+    kafka->shares[partition].caught_up = false;
+    kafka->shares[partition].next = RD_KAFKA_OFFSET_BEGINNING;
+    kafka->events.share(kafka->events.context, (uint32_t)partition, gained);
+}
+
+void remed_kafka_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                           rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct remed_kafka *kafka = opaque;
+    bool gained = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    bool cooperative = strcmp(rd_kafka_rebalance_protocol(client), "COOPERATIVE") == 0;
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+        share(kafka, list->elems[i].partition, gained);
+    }
+    if (cooperative)
+        rd_kafka_error_destroy(gained ? rd_kafka_incremental_assign(client, list)
+                                      : rd_kafka_incremental_unassign(client, list));
+    else
+        rd_kafka_assign(client, gained ? list : NULL);
+}
+
+static void check_caught_up(struct remed_kafka *kafka)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < kafka->share_count; i++) {
+        if (kafka->shares[i].ours && !kafka->shares[i].caught_up)
+            return;
+        any = any || kafka->shares[i].ours;
+    }
+    if (any && !kafka->caught_up) {
+        kafka->caught_up = true;
+        kafka->events.caught_up(kafka->events.context);
+    }
+}
+
+static void take(struct remed_kafka *kafka, const rd_kafka_message_t *from)
+{
+    uint32_t partition = from->partition >= 0 ? (uint32_t)from->partition : UINT32_MAX;
+    if (partition >= kafka->share_count)
+        return;
+    struct remed_kafka_partition *of = &kafka->shares[partition];
+    if (from->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        of->next = from->offset;
+        of->caught_up = true;
+        check_caught_up(kafka);
+        return;
+    }
+    of->next = from->offset + 1;
+    const struct remed_message message = {.key = from->key,
+                                          .value = from->len != 0 ? from->payload : NULL,
+                                          .key_length = from->key_len,
+                                          .value_length = from->len,
+                                          .offset = (uint64_t)from->offset,
+                                          .partition = partition};
+    if (message.key_length != 0 && message.key_length <= REMED_TRANSPORT_KEY_MAX)
+        kafka->events.message(kafka->events.context, &message);
+}
+
+/* Errors that pass by themselves are librdkafka's business. */
+static int judge(const rd_kafka_message_t *message, struct remed_error *error)
+{
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        return 1;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        return remed_error_set(error, REMED_ENOENT, "kafka: the position is gone; begin anew");
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return remed_error_set(error, REMED_EPERM, "kafka: %s", rd_kafka_err2str(message->err));
+    default:
+        return 0;
+    }
+}
+
+int remed_kafka_consume(struct remed_kafka *kafka, uint64_t now, struct remed_error *error)
+{
+    rd_kafka_message_t *messages[BATCH];
+    int rc = 0;
+    if (!kafka->assigned) {
+        rc = kafka->group[0] != '\0' ? join_group(kafka, error) : assign_all(kafka, now, error);
+        if (rc < 0)
+            return rc;
+    }
+    ssize_t count = rd_kafka_consume_batch_queue(kafka->consumer_queue, 0, messages, BATCH);
+    for (ssize_t i = 0; i < count; i++) {
+        int verdict = rc < 0 ? 0 : judge(messages[i], error);
+        if (verdict == 1)
+            take(kafka, messages[i]);
+        else if (verdict < 0)
+            rc = verdict;
+        rd_kafka_message_destroy(messages[i]);
+    }
+    return rc < 0 ? rc
+                  : rc > 0 || count > 0; /* the eventfd speaks only of an empty queue filling */
+}

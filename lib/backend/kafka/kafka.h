@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The Kafka transport from within: a producer made with the first publication, a consumer made by
+ * the subscription, and one eventfd that both wake.
+ *
+ * Threads: one thread a transport; librdkafka's own threads only fill its queues and the eventfd.
+ */
+#ifndef REMED_BACKEND_KAFKA_H
+#define REMED_BACKEND_KAFKA_H
+
+#include <remediate/kafka.h>
+#include "base/base.h"
+
+#include <librdkafka/rdkafka.h>
+
+#define REMED_KAFKA_TEXT 512u
+
+struct remed_kafka_partition {
+    int64_t next;   /* offset of the next message, or where to begin */
+    bool ours;      /* handed to us by the group, or by assignment */
+    bool caught_up; /* the end was reached once */
+};
+
+struct remed_kafka {
+    char servers[1024];
+    char topic[256];
+    char group[256];
+    int partitions,
+        replication;       /* for a topic that is made; replication -1: the broker's default */
+    rd_kafka_conf_t *conf; /* what the URI and the file say; copied for each client */
+    rd_kafka_t *producer, *consumer;
+    rd_kafka_queue_t *producer_queue, *consumer_queue;
+    rd_kafka_queue_t *answers[2]; /* to making the topic, by producer and by consumer */
+    int wake; /* eventfd */
+    struct remed_transport_events events;
+    struct remed_log log;
+    char from[8192]; /* the subscription's */
+    bool subscribes, assigned, caught_up;
+    struct remed_kafka_partition *shares;
+    uint32_t share_count;
+    uint32_t max_pending;
+    uint64_t max_pending_bytes;
+    uint64_t retry_at; /* when metadata is asked again */
+    uint64_t reconnects;
+    char fatal[REMED_KAFKA_TEXT]; /* "" while all is well */
+    struct remed_allocator allocator;
+};
+
+/* Reads the URI into `kafka`, its conf included. */
+int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri,
+                          struct remed_error *error);
+/* A client of a kind with its share of the settings; wakes the eventfd. */
+int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *error);
+int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *error);
+/* Asks for the topic to be made; that it is there already is fine. */
+void remed_kafka_make_topic(struct remed_kafka *kafka, rd_kafka_t *client,
+                            rd_kafka_queue_t **answers);
+
+/* The consumer's part of process: 1 when there is more at once. */
+int remed_kafka_consume(struct remed_kafka *kafka, uint64_t now, struct remed_error *error);
+/* The group gave and took partitions. */
+void remed_kafka_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                           rd_kafka_topic_partition_list_t *list, void *opaque);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The driver: the contract of transport.h on librdkafka. Deliveries are librdkafka's delivery
+ * reports with acks=all; back-pressure is its full queue; lost connections are its own to mend.
+ *
+ * Threads: one thread a transport.
+ */
+#include "backend/kafka/kafka.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#if UINTPTR_MAX < UINT64_MAX
+#error "librdkafka's message opaque can't hold a 64-bit tag on this machine"
+#endif
+
+#define CLOSE_MS 100
+
+static void release(struct remed_kafka *kafka)
+{
+    struct remed_allocator allocator = kafka->allocator;
+    if (kafka->conf != NULL)
+        rd_kafka_conf_destroy(kafka->conf);
+    if (kafka->wake >= 0)
+        close(kafka->wake);
+    remed_release(&allocator, kafka->shares, kafka->share_count * sizeof *kafka->shares);
+    remed_release(&allocator, kafka, sizeof *kafka);
+}
+
+static int kafka_open(void **state, const struct remed_uri *uri,
+                      const struct remed_transport_opts *opts,
+                      const struct remed_transport_events *events, struct remed_error *error)
+{
+    struct remed_allocator allocator = remed_allocator_or_default(opts->allocator);
+    struct remed_kafka *made = remed_allocate(&allocator, sizeof *made);
+    if (made == NULL)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a transport");
+    made->allocator = allocator;
+    made->events = *events;
+    made->log = opts->log;
+    made->max_pending = opts->max_pending;
+    made->max_pending_bytes = opts->max_pending_bytes;
+    made->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int rc = made->wake >= 0
+                 ? remed_kafka_configure(made, uri, error)
+                 : remed_error_set(error, REMED_EIO, "kafka: no eventfd: %s", strerror(errno));
+    if (rc < 0)
+        release(made);
+    else
+        *state = made;
+    return rc;
+}
+
+static int kafka_publish(void *state, const struct remed_message *message, uint64_t tag,
+                         struct remed_error *error)
+{
+    struct remed_kafka *kafka = state;
+    if (kafka->producer == NULL) {
+        int rc = remed_kafka_make_producer(kafka, error);
+        if (rc < 0)
+            return rc;
+    }
+    /* A value of no bytes is a tombstone: NULL to Kafka. */
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        kafka->producer, RD_KAFKA_V_TOPIC(kafka->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY((void *)(uintptr_t)message->key, message->key_length),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)(message->value_length != 0 ? message->value : NULL),
+                         message->value_length),
+        RD_KAFKA_V_HEADER("remediate", "1", 1), RD_KAFKA_V_OPAQUE((void *)(uintptr_t)tag),
+        RD_KAFKA_V_END);
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return 0;
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+        return remed_error_set(error, REMED_EBUSY, "kafka: the queue is full");
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return remed_error_set(error, REMED_ELIMIT, "kafka: %s", rd_kafka_err2str(code));
+    default:
+        return remed_error_set(error, REMED_EIO, "kafka: %s%s%.200s", rd_kafka_err2str(code),
+                               kafka->fatal[0] != '\0' ? ": " : "", kafka->fatal);
+    }
+}
+
+/* "p:o,p:o,…" and nothing else. */
+static bool is_position(const char *text)
+{
+    unsigned long long partition, offset;
+    int length = 0;
+    while (sscanf(text, "%llu:%llu%n", &partition, &offset, &length) == 2) {
+        text += length;
+        if (*text == '\0')
+            return true;
+        if (*text++ != ',')
+            return false;
+    }
+    return false;
+}
+
+static int kafka_subscribe(void *state, const char *from, struct remed_error *error)
+{
+    struct remed_kafka *kafka = state;
+    bool position = strcmp(from, "begin") != 0 && strcmp(from, "end") != 0;
+    if ((position && !is_position(from)) || strlen(from) >= sizeof kafka->from)
+        return remed_error_set(error, REMED_EINVAL, "'%.60s' is no position of kafka:", from);
+    if (kafka->group[0] != '\0' && strcmp(from, "begin") != 0)
+        return remed_error_set(error, REMED_EINVAL,
+                               "kafka: a member of a group reads its share from the beginning");
+    snprintf(kafka->from, sizeof kafka->from, "%s", from);
+    int rc = remed_kafka_make_consumer(kafka, error);
+    kafka->subscribes = rc == 0;
+    return rc;
+}
+
+static int kafka_process(void *state, uint64_t now, struct remed_error *error)
+{
+    struct remed_kafka *kafka = state;
+    uint64_t woken;
+    int more = 0;
+    while (read(kafka->wake, &woken, sizeof woken) > 0)
+        continue;
+    if (kafka->producer != NULL)
+        more = rd_kafka_poll(kafka->producer, 0) > 0;
+    if (kafka->fatal[0] != '\0')
+        return remed_error_set(error, REMED_EIO, "kafka: %.200s", kafka->fatal);
+    int rc = kafka->subscribes ? remed_kafka_consume(kafka, now, error) : 0;
+    return rc < 0 ? rc : rc > 0 || more;
+}
+
+static int kafka_descriptor(const void *state, short *events)
+{
+    *events = 1; /* POLLIN */
+    return ((const struct remed_kafka *)state)->wake;
+}
+
+static uint64_t kafka_deadline(const void *state)
+{
+    const struct remed_kafka *kafka = state;
+    return kafka->subscribes && !kafka->assigned ? kafka->retry_at : UINT64_MAX;
+}
+
+static size_t kafka_position(const void *state, char *text, size_t size)
+{
+    const struct remed_kafka *kafka = state;
+    size_t at = 0;
+    for (uint32_t i = 0; i < kafka->share_count; i++) {
+        if (kafka->shares[i].next < 0)
+            continue; /* nothing of it was seen: it begins */
+        int length = snprintf(at < size ? text + at : NULL, at < size ? size - at : 0, "%s%u:%lld",
+                              at > 0 ? "," : "", i, (long long)kafka->shares[i].next);
+        at += length > 0 ? (size_t)length : 0;
+    }
+    if (at == 0)
+        return (size_t)snprintf(text, size, "begin");
+    return at;
+}
+
+static void kafka_stats(const void *state, struct remed_transport_stats *stats)
+{
+    stats->reconnects += ((const struct remed_kafka *)state)->reconnects;
+}
+
+/* What is pending is purged, and reported as lost, so closing does not wait for a broker. */
+static void close_producer(struct remed_kafka *kafka)
+{
+    rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (rd_kafka_outq_len(kafka->producer) > 0 && rd_kafka_poll(kafka->producer, CLOSE_MS) > 0)
+        continue;
+    rd_kafka_queue_destroy(kafka->producer_queue);
+}
+
+static int kafka_close(void *state, struct remed_error *error)
+{
+    struct remed_kafka *kafka = state;
+    (void)error;
+    if (kafka->producer != NULL)
+        close_producer(kafka);
+    if (kafka->consumer != NULL && kafka->group[0] != '\0')
+        rd_kafka_consumer_close(kafka->consumer);
+    if (kafka->consumer_queue != NULL)
+        rd_kafka_queue_destroy(kafka->consumer_queue);
+    for (unsigned i = 0; i < 2; i++)
+        if (kafka->answers[i] != NULL)
+            rd_kafka_queue_destroy(kafka->answers[i]);
+    if (kafka->producer != NULL)
+        rd_kafka_destroy(kafka->producer);
+    if (kafka->consumer != NULL)
+        rd_kafka_destroy_flags(kafka->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    release(kafka);
+    return 0;
+}
+
+const struct remed_transport_driver *remed_kafka_driver(void)
+{
+    static const struct remed_transport_driver driver = {
+        .size = sizeof(struct remed_transport_driver),
+        .scheme = "kafka",
+        .open = kafka_open,
+        .publish = kafka_publish,
+        .subscribe = kafka_subscribe,
+        .process = kafka_process,
+        .descriptor = kafka_descriptor,
+        .deadline = kafka_deadline,
+        .position = kafka_position,
+        .stats = kafka_stats,
+        .close = kafka_close,
+    };
+    return &driver;
+}
