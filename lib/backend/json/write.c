@@ -38,7 +38,7 @@ static json_t *protocol(unsigned value)
 /* Text where it is plain, else {"hex": …}. */
 static json_t *bytes(const uint8_t *of, size_t length)
 {
-    json_t *text = json_stringn((const char *)of, length);
+    json_t *text = json_stringn(of != NULL ? (const char *)of : "", length);
     bool plain = text != NULL;
     for (size_t i = 0; i < length; i++)
         plain = plain && of[i] >= 0x20 && of[i] != 0x7f;
@@ -48,6 +48,7 @@ static json_t *bytes(const uint8_t *of, size_t length)
     char *hex = malloc(2 * length + 1);
     if (hex == NULL)
         return NULL;
+    hex[0] = '\0';
     for (size_t i = 0; i < length; i++)
         snprintf(hex + 2 * i, 3, "%02x", of[i]);
     json_t *object = json_pack("{s:s}", "hex", hex);

@@ -53,6 +53,28 @@ static int kafka_open(void **state, const struct remed_uri *uri,
     return rc;
 }
 
+/* A value of no bytes is a tombstone: NULL to Kafka. */
+static rd_kafka_resp_err_t produce(struct remed_kafka *kafka, const struct remed_message *message,
+                                   uint64_t tag)
+{
+    void *value = message->value_length != 0 ? (void *)(uintptr_t)message->value : NULL;
+    const rd_kafka_vu_t fields[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = kafka->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {(void *)(uintptr_t)message->key, message->key_length}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, message->value_length}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)tag},
+    };
+    rd_kafka_error_t *failure =
+        rd_kafka_produceva(kafka->producer, fields, sizeof fields / sizeof *fields);
+    rd_kafka_resp_err_t code =
+        failure != NULL ? rd_kafka_error_code(failure) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_destroy(failure);
+    return code;
+}
+
 static int kafka_publish(void *state, const struct remed_message *message, uint64_t tag,
                          struct remed_error *error)
 {
@@ -62,14 +84,7 @@ static int kafka_publish(void *state, const struct remed_message *message, uint6
         if (rc < 0)
             return rc;
     }
-    /* A value of no bytes is a tombstone: NULL to Kafka. */
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        kafka->producer, RD_KAFKA_V_TOPIC(kafka->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_KEY((void *)(uintptr_t)message->key, message->key_length),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)(message->value_length != 0 ? message->value : NULL),
-                         message->value_length),
-        RD_KAFKA_V_HEADER("remediate", "1", 1), RD_KAFKA_V_OPAQUE((void *)(uintptr_t)tag),
-        RD_KAFKA_V_END);
+    rd_kafka_resp_err_t code = produce(kafka, message, tag);
     switch (code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return 0;
