@@ -35,14 +35,29 @@ static inline void remed_write_bytes(struct remed_writer *writer, const void *by
 
 static inline void remed_store_big(uint8_t *to, uint64_t value, unsigned width)
 {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (width == 8) {
+        value = __builtin_bswap64(value);
+        memcpy(to, &value, sizeof value);
+        return;
+    }
+#endif
     for (unsigned i = 0; i < width; i++)
         to[i] = (uint8_t)(value >> 8 * (width - 1 - i));
 }
 
-/* A type byte and a number of 0 to 8 bytes. */
+/* A type byte and a number of 0 to 8 bytes. With room for the widest, one store of eight bytes
+ * does, whatever the width: what is written too much is written over. */
 static inline void remed_write_tagged(struct remed_writer *writer, uint8_t type, uint64_t value,
                                       unsigned width)
 {
+    if (REMED_LIKELY(writer->end - writer->at >= 9)) {
+        writer->at[0] = type;
+        remed_store_big(writer->at + 1, width != 0 ? value << (64 - 8 * width) : 0, 8);
+        writer->at += 1 + width;
+        writer->length += 1 + width;
+        return;
+    }
     uint8_t bytes[9] = {type};
     remed_store_big(bytes + 1, value, width);
     remed_write_bytes(writer, bytes, 1 + width);
@@ -118,6 +133,11 @@ static inline uint64_t remed_load_big(const uint8_t *from, unsigned width)
 /* The number of `width` bytes behind the type byte; steps over both. */
 static inline uint64_t remed_read_wide(struct remed_reader *reader, unsigned width)
 {
+    if (REMED_LIKELY(remed_reader_left(reader) >= 9)) {
+        uint64_t wide = remed_load64(reader->at + 1);
+        reader->at += 1 + width;
+        return wide >> (64 - 8 * width);
+    }
     if (REMED_UNLIKELY(remed_reader_left(reader) < 1 + (size_t)width)) {
         remed_reader_fail(reader, REMED_ETRUNCATED, "a number");
         return 0;
