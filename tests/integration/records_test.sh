@@ -27,6 +27,16 @@ same 5000 "$(wc -l <"$work/snapshot")"
 "$remediate" snapshot "file://$work/a" --msgpack | "$remediate" publish "file://$work/b" --json |
     grep -q '"delivered":5000,"lost":0'
 
+echo "golden vectors: the wire form of tests/data/records.jsonl is and stays tests/data/records.msgpack"
+"$remediate" publish "file://$work/golden" <tests/data/records.msgpack >/dev/null
+"$remediate" snapshot "file://$work/golden" | sort | cmp - tests/data/records.jsonl
+while read -r line; do # each record's bytes are among the golden ones, whatever the order
+    echo "$line" | "$remediate" publish "file://$work/one" >/dev/null
+    "$remediate" snapshot "file://$work/one" --msgpack | od -An -tx1 -v | tr -d ' \n' >"$work/bytes"
+    rm -rf "$work/one"
+    od -An -tx1 -v tests/data/records.msgpack | tr -d ' \n' | grep -q -F -f "$work/bytes"
+done <tests/data/records.jsonl
+
 echo "audit"
 "$remediate" audit "file://$work/a" "file://$work/b" -q | grep -q 'state match 100.0000 %'
 "$remediate" audit "file://$work/a" "$work/snapshot" -q --json | grep -q '"match_percent":100.0000'

@@ -31,7 +31,7 @@ struct remed_kafka {
     rd_kafka_t *producer, *consumer;
     rd_kafka_queue_t *producer_queue, *consumer_queue;
     rd_kafka_queue_t *answers[2]; /* to making the topic, by producer and by consumer */
-    int wake; /* eventfd */
+    int wake;                     /* eventfd */
     struct remed_transport_events events;
     struct remed_log log;
     char from[8192]; /* the subscription's */
