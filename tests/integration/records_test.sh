@@ -3,6 +3,7 @@
 # Records through the command line: published, watched, taken as a snapshot, audited; errors with their
 # place; interrupted watching.
 set -eu
+export LC_ALL=C
 remediate=${REMEDIATE:?}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
