@@ -19,6 +19,10 @@ gcc -std=c11 -Wall -Wextra -Werror -o "$work/classify" examples/classify.c \
 # shellcheck disable=SC2046
 gcc -std=c11 -Wall -Wextra -Werror -o "$work/mirror" examples/mirror.c \
     $(pkg-config "$flags" --cflags --libs libremediate-pcap)
+# shellcheck disable=SC2046
+gcc -std=c11 -Wall -Wextra -Werror -o "$work/transport" examples/transport.c \
+    $(pkg-config "$flags" --cflags --libs libremediate)
+[ "$("$work/transport" | tail -1)" = "key = three" ]
 "$work/classify" tests/data/quickstart.pcap >"$work/flows"
 rows=$(grep -c '>' "$work/flows")
 expected=$("$work/usr/bin/remediate" flows -r tests/data/quickstart.pcap --json | wc -l)
