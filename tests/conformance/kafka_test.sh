@@ -16,7 +16,7 @@ trap 'servers_stop; rm -rf "$SERVERS_FOLDER"' EXIT
 servers_start_kafka
 
 REMED_KAFKA=127.0.0.1:$KAFKA_PORT "$check"
-REMED_KAFKA=localhost:$KAFKA_TLS_PORT \
+REMED_KAFKA=127.0.0.1:$KAFKA_TLS_PORT \
     REMED_KAFKA_QUERY="security.protocol=SASL_SSL&sasl.mechanism=PLAIN&sasl.username=remediate&sasl.password=secret&ssl.ca.location=$SERVERS_FOLDER/cert.pem" \
     "$check"
 
