@@ -15,6 +15,13 @@ struct packed {
     uint8_t bytes[4 * ENDPOINT_BYTES];
 };
 
+/* The bytes are not cleared: only those that are packed are written. */
+static inline void pack_nothing(struct packed *packed)
+{
+    packed->shape = 0;
+    packed->length = 0;
+}
+
 static inline void pack(struct packed *packed, unsigned index,
                         const struct remed_endpoint *endpoint)
 {
@@ -51,8 +58,7 @@ static void write_nat_binding(struct remed_writer *writer, const struct remed_re
 {
     const struct remed_nat_binding *body = &record->body.nat_binding;
     struct packed packed;
-    packed.shape = 0;
-    packed.length = 0;
+    pack_nothing(&packed);
     pack(&packed, 0, &body->inside);
     pack(&packed, 1, &body->outside);
     pack(&packed, 2, &body->remote);
@@ -64,8 +70,7 @@ static void write_lb_assignment(struct remed_writer *writer, const struct remed_
 {
     const struct remed_lb_assignment *body = &record->body.lb_assignment;
     struct packed packed;
-    packed.shape = 0;
-    packed.length = 0;
+    pack_nothing(&packed);
     pack(&packed, 0, &body->client);
     pack(&packed, 1, &body->service);
     pack(&packed, 2, &body->backend);
@@ -93,8 +98,7 @@ static void write_session(struct remed_writer *writer, const struct remed_record
 {
     const struct remed_session *body = &record->body.session;
     struct packed packed;
-    packed.shape = 0;
-    packed.length = 0;
+    pack_nothing(&packed);
     pack(&packed, 0, &body->client);
     pack(&packed, 1, &body->server);
     pack(&packed, 2, &body->client_outside);

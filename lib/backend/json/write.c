@@ -126,17 +126,9 @@ static void write_flow_rule(json_t *object, const struct remed_flow_rule *body)
 
 static json_t *write_body(const struct remed_record *record, unsigned kind)
 {
-    static const size_t sizes[] = {0,
-                                   sizeof(struct remed_nat_binding),
-                                   sizeof(struct remed_lb_assignment),
-                                   sizeof(struct remed_session),
-                                   sizeof(struct remed_flow_rule),
-                                   sizeof(struct remed_counter),
-                                   sizeof(struct remed_opaque)};
     union remed_any_body body;
     json_t *object = json_object();
-    memset(&body, 0, sizeof body);
-    if (remed_record_body(record, kind, &body, sizes[kind]) < 0)
+    if (remed_record_body(record, kind, &body, sizeof body) < 0)
         return object;
     switch (kind) {
     case REMED_KIND_NAT_BINDING:

@@ -62,8 +62,8 @@ static rd_kafka_conf_t *copy_conf(struct remed_kafka *kafka)
     return conf;
 }
 
-static int make(struct remed_kafka *kafka, rd_kafka_type_t type, rd_kafka_conf_t *conf,
-                rd_kafka_t **client, struct remed_error *error)
+static int make(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **client,
+                struct remed_error *error)
 {
     char why[REMED_KAFKA_TEXT];
     *client = rd_kafka_new(type, conf, why, sizeof why);
@@ -71,7 +71,6 @@ static int make(struct remed_kafka *kafka, rd_kafka_type_t type, rd_kafka_conf_t
         rd_kafka_conf_destroy(conf);
         return remed_error_set(error, REMED_EINVAL, "kafka: %.200s", why);
     }
-    (void)kafka;
     rd_kafka_set_log_queue(*client, NULL);
     return 0;
 }
@@ -96,7 +95,7 @@ int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *err
     snprintf(number, sizeof number, "%llu",
              (unsigned long long)(kilobytes < 2097151 ? kilobytes : 2097151));
     set_default(conf, kafka->conf, "queue.buffering.max.kbytes", number);
-    int rc = make(kafka, RD_KAFKA_PRODUCER, conf, &kafka->producer, error);
+    int rc = make(RD_KAFKA_PRODUCER, conf, &kafka->producer, error);
     if (rc < 0)
         return rc;
     kafka->producer_queue = rd_kafka_queue_get_main(kafka->producer);
@@ -120,7 +119,7 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
         set_default(conf, kafka->conf, "partition.assignment.strategy", "cooperative-sticky");
         rd_kafka_conf_set_rebalance_cb(conf, remed_kafka_rebalance);
     }
-    int rc = make(kafka, RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
+    int rc = make(RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
     if (rc < 0)
         return rc;
     rd_kafka_poll_set_consumer(kafka->consumer);
