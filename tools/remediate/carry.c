@@ -5,6 +5,9 @@
 #if defined(REMED_HAVE_KAFKA)
 #include <remediate/kafka.h>
 #endif
+#if defined(REMED_HAVE_REDIS)
+#include <remediate/redis.h>
+#endif
 
 #include <errno.h>
 #include <poll.h>
@@ -56,10 +59,14 @@ struct remed_transport *open_transport(const char *uri, const struct remed_trans
     struct remed_error error;
     remed_transport_opts_init(&opts, sizeof opts);
     opts.events = *events;
-#if defined(REMED_HAVE_KAFKA)
-    const struct remed_transport_driver *const drivers[] = {remed_kafka_driver()};
+    const struct remed_transport_driver *drivers[3];
     opts.drivers = drivers;
-    opts.driver_count = 1;
+#if defined(REMED_HAVE_KAFKA)
+    drivers[opts.driver_count++] = remed_kafka_driver();
+#endif
+#if defined(REMED_HAVE_REDIS)
+    drivers[opts.driver_count++] = remed_redis_driver();
+    drivers[opts.driver_count++] = remed_rediss_driver();
 #endif
     if (remed_transport_open(&transport, uri, &opts, &error) < 0)
         fail("%s: %s", uri, error.message);
