@@ -52,6 +52,17 @@ uint64_t monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+int fail_at(const char *uri, const char *message)
+{
+    const char *slashes = strstr(uri, "//");
+    const char *user = slashes != NULL ? slashes + 2 : uri;
+    size_t length = strcspn(user, "/?"), colon = strcspn(user, ":");
+    const char *at = slashes != NULL ? memrchr(user, '@', length) : NULL;
+    if (at == NULL || user + colon > at)
+        return fail("%s: %s", uri, message);
+    return fail("%.*s:***%s: %s", (int)(user + colon - uri), uri, at, message);
+}
+
 struct remed_transport *open_transport(const char *uri, const struct remed_transport_events *events)
 {
     struct remed_transport *transport = NULL;
@@ -69,7 +80,7 @@ struct remed_transport *open_transport(const char *uri, const struct remed_trans
     drivers[opts.driver_count++] = remed_rediss_driver();
 #endif
     if (remed_transport_open(&transport, uri, &opts, &error) < 0)
-        fail("%s: %s", uri, error.message);
+        fail_at(uri, error.message);
     return transport;
 }
 
@@ -133,7 +144,7 @@ static int gather_uri(struct gathering *gathering, const char *uri)
         return EXIT_FAILED;
     int code = EXIT_OK;
     if (remed_transport_subscribe(transport, "begin", &error) < 0)
-        code = fail("%s: %s", uri, error.message);
+        code = fail_at(uri, error.message);
     while (code == EXIT_OK && !gathering->caught_up && !interrupted)
         code = drive(transport, 1000);
     if (interrupted)
