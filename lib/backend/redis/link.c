@@ -327,9 +327,11 @@ int remed_redis_link_reply(struct remed_redis_link *link, struct remed_resp_curs
     struct remed_redis_buffer *in = &link->in;
     if (link->state < REMED_REDIS_GREETING)
         return 0;
-    if (remed_redis_buffer_held(in) == 0)
+    if (remed_redis_buffer_held(in) == 0) {
         remed_redis_buffer_clear(in, 4 * KEEP_BYTES);
-    const uint8_t *bytes = in->bytes != NULL ? in->bytes + in->begin : NULL;
+        return 0;
+    }
+    const uint8_t *bytes = in->bytes + in->begin;
     int rc =
         remed_resp_measure(&link->scan, bytes, remed_redis_buffer_held(in), REMED_REDIS_REPLY_MOST);
     if (rc == 0)

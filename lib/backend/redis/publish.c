@@ -8,7 +8,7 @@
 
 #define BATCH_MESSAGES 256u
 #define BATCH_BYTES (256u << 10)
-#define UNDER_WAY_MOST 16u
+#define UNDER_WAY_MOST 64u
 #define OUT_BYTES ((size_t)1 << 20) /* beyond it nothing is added to what the socket waits for */
 
 /*

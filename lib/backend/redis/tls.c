@@ -88,6 +88,7 @@ int remed_redis_tls_init(struct remed_redis_tls *tls, const struct remed_redis_o
     BIO_meth_set_read(tls->socket, socket_read);
     BIO_meth_set_ctrl(tls->socket, socket_control);
     SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
+    SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(tls->context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
