@@ -23,7 +23,7 @@ static const char help[] =
     "\n"
     "URI is file:///FOLDER[?sync=always|never|TIME&segment=SIZE&compact=N],\n"
     "kafka://HOST:PORT/TOPIC[?partitions=N&group=NAME&PROPERTY=VALUE] or\n"
-    "redis[s]://[USER[:PASSWORD]@]HOST[:PORT]/STREAM[?db=N&maxlen=N&password_file=FILE&cafile=FILE].\n"
+    "redis[s]://[USER[:PASSWORD]@]HOST[:PORT]/STREAM[?maxlen=N&password_file=FILE&cafile=FILE].\n"
     "\n"
     "      --domain D    for records that name none\n"
     "      --origin O    for records that name none (default: remediate)\n"
