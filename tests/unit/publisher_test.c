@@ -505,6 +505,43 @@ static void to_a_replica(void)
     remed_memory_hub_free(hub);
 }
 
+static unsigned calls, failing_at, held;
+
+static void *failing_resize(void *context, void *memory, size_t old_size, size_t new_size)
+{
+    (void)context;
+    (void)old_size;
+    if (new_size == 0) {
+        held -= memory != NULL;
+        free(memory);
+        return NULL;
+    }
+    if (calls++ == failing_at)
+        return NULL;
+    held += memory == NULL;
+    return realloc(memory, new_size);
+}
+
+static void allocations(void)
+{
+    const struct remed_allocator allocator = {NULL, failing_resize};
+    struct remed_publisher_opts opts;
+    bool done = false;
+    remed_publisher_opts_init(&opts, sizeof opts);
+    opts.spool = folder;
+    opts.allocator = &allocator;
+    for (failing_at = 0; !done && failing_at < 40; failing_at++) {
+        struct remed_publisher *fragile = NULL;
+        calls = held = 0;
+        int rc = remed_publisher_new(&fragile, "memory:", NULL, &opts, &error);
+        CU_ASSERT(rc == 0 || rc == REMED_ENOMEM || rc == REMED_EIO);
+        done = rc == 0 && calls <= failing_at;
+        CU_ASSERT_EQUAL(remed_publisher_close(fragile, NULL), 0);
+        CU_ASSERT_EQUAL(held, 0);
+    }
+    CU_ASSERT(done && failing_at > 5);
+}
+
 static const struct test_case cases[] = {
     {"straight, with back-pressure", straight},
     {"batches", batches},
@@ -517,6 +554,7 @@ static const struct test_case cases[] = {
     {"refusals", refusals},
     {"closed within its callback", closed_within},
     {"to a replica", to_a_replica},
+    {"every allocation failed in turn", allocations},
     {NULL, NULL},
 };
 
