@@ -16,6 +16,7 @@
 #include <remediate/filter.h>
 #include <remediate/state.h>
 #include <remediate/transport.h>
+#include <remediate/publisher.h>
 #include <remediate/repository.h>
 
 #endif

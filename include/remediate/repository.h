@@ -16,6 +16,7 @@
 #include <remediate/error.h>
 #include <remediate/memory.h>
 #include <remediate/state.h>
+#include <remediate/transport.h>
 
 REMED_BEGIN_DECLS
 
@@ -30,13 +31,15 @@ enum remed_applied {
     REMED_APPLIED_REMOVED = 3, /**< took an entry away */
     REMED_APPLIED_FENCED = 4,  /**< nothing: its epoch is below the fence */
     REMED_APPLIED_EXPIRED = 5, /**< nothing: it had expired already */
-    REMED_APPLIED_FOREIGN = 6  /**< nothing: of another domain */
+    REMED_APPLIED_FOREIGN = 6, /**< nothing: of another domain */
+    REMED_APPLIED_RELEASED = 7 /**< told to the hook alone: its partition is another member's now */
 };
 
 /**
  * Hears of each change, after it. May read the replica, and may not change it.
  * @param context the hook's
- * @param what ::REMED_APPLIED_NEW, _CHANGED, _REMOVED, or _EXPIRED for an entry that ended by time
+ * @param what ::REMED_APPLIED_NEW, _CHANGED, _REMOVED, _EXPIRED for an entry that ended by time, or
+ *        _RELEASED
  * @param record the record as it is now, of a removal as it was; borrowed for the call
  */
 typedef void (*remed_replica_fn)(void *context, enum remed_applied what,
@@ -96,6 +99,24 @@ REMED_API int remed_replica_new(struct remed_replica **replica,
 REMED_API int remed_replica_apply(struct remed_replica *replica, const uint8_t *key,
                                   size_t key_length, const uint8_t *bytes, size_t length,
                                   uint64_t now, struct remed_error *error);
+/**
+ * Applies a message of a transport, and remembers its partition. As remed_replica_apply().
+ * @param replica not NULL
+ * @param message key, value and partition; key NULL when there is none to check; not NULL
+ * @param now ns since the Unix epoch, for expiry
+ * @param error filled on failure; may be NULL
+ * @return as remed_replica_apply()
+ */
+REMED_API int remed_replica_apply_message(struct remed_replica *replica,
+                                          const struct remed_message *message, uint64_t now,
+                                          struct remed_error *error);
+/**
+ * Lets go of all entries and marks of a partition, as it became another member's of the group: call
+ * it when the transport tells so, in remed_transport_events.share.
+ * @param replica not NULL @param partition as messages have it
+ * @return how many entries went
+ */
+REMED_API size_t remed_replica_release(struct remed_replica *replica, uint32_t partition);
 /** Applies a record. As remed_replica_apply(). @param replica not NULL @param record not NULL
  *  @param now ns since the Unix epoch @param error may be NULL @return as remed_replica_apply() */
 REMED_API int remed_replica_apply_record(struct remed_replica *replica,
@@ -132,6 +153,37 @@ REMED_API void remed_replica_stats(const struct remed_replica *replica,
                                    struct remed_replica_stats *stats, size_t size);
 /** Frees the replica. @param replica may be NULL */
 REMED_API void remed_replica_free(struct remed_replica *replica);
+
+/** Longest position that a snapshot keeps, bytes. */
+#define REMED_SNAPSHOT_POSITION_MAX 65536u
+
+/**
+ * Writes all entries and marks into a file, with the position that they stand for, and makes it last
+ * before it takes the place of an older one. Blocks while it writes.
+ * @param replica not NULL
+ * @param path of the file; PATH.tmp beside it is written and renamed; not NULL
+ * @param position what remed_transport_position() tells now, "" without; not NULL
+ * @param error filled on failure; may be NULL
+ * @return 0; ::REMED_ELIMIT for a position or path too long; ::REMED_EPERM; ::REMED_ENOENT without
+ *         its folder; ::REMED_EIO, a full disk too; ::REMED_ENOMEM. On failure an older file stays.
+ */
+REMED_API int remed_replica_save(const struct remed_replica *replica, const char *path,
+                                 const char *position, struct remed_error *error);
+/**
+ * Applies a file of remed_replica_save(). All of it is checked before anything is applied. A mac of
+ * the replica does not count here: what was saved was checked before, so guard the file.
+ * @param replica not NULL; unchanged unless 0 or ::REMED_ELIMIT is returned
+ * @param path of the file; not NULL
+ * @param[out] position @p size bytes, NUL-terminated: for remed_transport_subscribe(); not NULL
+ * @param size bytes at @p position, above 0; ::REMED_SNAPSHOT_POSITION_MAX + 1 always suffice
+ * @param now ns since the Unix epoch, for expiry
+ * @param error filled on failure; may be NULL
+ * @return 0; ::REMED_ENOENT, ::REMED_EPERM, ::REMED_EIO; ::REMED_EFORMAT for damage,
+ *         ::REMED_ETRUNCATED for a file cut short; ::REMED_EUNSUPPORTED for a newer version;
+ *         ::REMED_ELIMIT when not all entries found room, which stats count; ::REMED_ENOMEM
+ */
+REMED_API int remed_replica_load(struct remed_replica *replica, const char *path, char *position,
+                                 size_t size, uint64_t now, struct remed_error *error);
 
 /** Leaves of the digest: parts of the table that are compared one by one. */
 #define REMED_DIGEST_LEAVES 4096u

@@ -75,6 +75,7 @@ struct remed_transport_opts {
     struct remed_transport_events events; /**< copied */
     const struct remed_allocator *allocator; /**< NULL: malloc */
     struct remed_log log;     /**< hook for warnings; silent by default */
+    const char *origin; /**< who publishes; NULL: not told. Copied where it is carried (Kafka: a header) */
 };
 
 /** Counters of a transport. */

@@ -67,7 +67,7 @@ int remed_file_writer_open(struct remed_file_writer *writer, const char *path,
         rc = remed_file_recover(writer->folder, writer->crc, &writer->allocator, &recovery, error);
     if (rc < 0)
         return rc;
-    writer->next_offset = recovery.next_offset;
+    writer->next_offset = recovery.next_offset != 0 ? recovery.next_offset : writer->base;
     writer->repaired = recovery.lost;
     writer->segment = recovery.segment;
     writer->first = recovery.first;
@@ -169,6 +169,13 @@ static bool is_sync_due(struct remed_file_writer *writer, uint64_t now)
     return now >= writer->sync_at || writer->length >= writer->segment_bytes;
 }
 
+void remed_file_writer_roll(struct remed_file_writer *writer, uint64_t now)
+{
+    if (writer->written == 0 && writer->used == 0 && now >= writer->retry_at &&
+        begin_segment(writer, NULL) < 0)
+        writer->retry_at = now + RETRY_NS; /* goes on in the old one meanwhile */
+}
+
 int remed_file_writer_process(struct remed_file_writer *writer, uint64_t now,
                               struct remed_error *error)
 {
@@ -177,10 +184,8 @@ int remed_file_writer_process(struct remed_file_writer *writer, uint64_t now,
         write_out(writer, now);
     if (writer->failure.code == 0 && is_sync_due(writer, now))
         rc = sync_out(writer);
-    if (rc == 0 && writer->failure.code == 0 && writer->length >= writer->segment_bytes &&
-        writer->written == 0 && writer->used == 0 && now >= writer->retry_at)
-        if (begin_segment(writer, NULL) < 0)
-            writer->retry_at = now + RETRY_NS; /* goes on in the old one meanwhile */
+    if (rc == 0 && writer->failure.code == 0 && writer->length >= writer->segment_bytes)
+        remed_file_writer_roll(writer, now);
     if (writer->failure.code != 0 && error != NULL)
         *error = writer->failure;
     return writer->failure.code;

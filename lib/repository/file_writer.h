@@ -26,6 +26,7 @@ struct remed_file_writer {
     uint64_t first;         /* offset of the segment's first record */
     uint64_t length;        /* bytes of whole records in it, its header included */
     uint64_t next_offset;   /* of the next publication */
+    uint64_t base;          /* where an empty folder begins */
     uint64_t segment_bytes; /* roll over beyond this */
     enum remed_sync sync;
     uint64_t interval; /* ns */
@@ -48,6 +49,9 @@ int remed_file_writer_publish(struct remed_file_writer *writer, const struct rem
                               uint64_t tag, struct remed_error *error);
 int remed_file_writer_process(struct remed_file_writer *writer, uint64_t now,
                               struct remed_error *error);
+/* Begins a new segment when all is written and synced; else, or without room, nothing happens now.
+ */
+void remed_file_writer_roll(struct remed_file_writer *writer, uint64_t now);
 uint64_t remed_file_writer_deadline(const struct remed_file_writer *writer);
 /* Writes and syncs what is there, fails what can't be, and closes. */
 int remed_file_writer_close(struct remed_file_writer *writer, struct remed_error *error);

@@ -164,8 +164,11 @@ static struct remed_entry *take(struct remed_replica *replica, size_t bytes, boo
     }
 }
 
+/* What is to be put into the table: a record, or a mark. */
 struct candidate {
-    const struct remed_record *record;
+    const struct remed_record *record; /* NULL for a mark from a snapshot */
+    uint64_t epoch, sequence, time; /* time: of an entry when it expires, of a mark when observed */
+    uint32_t partition;
     uint8_t key[REMED_KEY_MAX];
     size_t key_length;
     uint64_t hash;
@@ -180,10 +183,11 @@ static void insert(struct remed_replica *replica, const struct candidate *candid
     struct remed_entry **bucket = &replica->buckets[candidate->hash & (replica->bucket_count - 1)];
     *entry = (struct remed_entry){.chain = *bucket,
                                   .hash = candidate->hash,
-                                  .epoch = candidate->record->epoch,
-                                  .sequence = candidate->record->sequence,
-                                  .expires = candidate->record->expires,
+                                  .epoch = candidate->epoch,
+                                  .sequence = candidate->sequence,
+                                  .expires = candidate->time,
                                   .wire_length = (uint32_t)candidate->wire_length,
+                                  .partition = candidate->partition,
                                   .key_length = (uint16_t)candidate->key_length};
     memcpy(entry->bytes, candidate->key, candidate->key_length);
     if (candidate->wire_length != 0)
@@ -207,12 +211,10 @@ static void tell(struct remed_replica *replica, enum remed_applied what,
         replica->opts.change(replica->opts.context, what, record);
 }
 
-/* The order of an entry and a record: above 0 when the record is newer. */
-static int newer(const struct remed_entry *entry, const struct remed_record *record)
+static bool is_newer(const struct candidate *candidate, const struct remed_entry *entry)
 {
-    if (record->epoch != entry->epoch)
-        return record->epoch > entry->epoch ? 1 : -1;
-    return record->sequence > entry->sequence ? 1 : record->sequence < entry->sequence ? -1 : 0;
+    return candidate->epoch != entry->epoch ? candidate->epoch > entry->epoch
+                                            : candidate->sequence > entry->sequence;
 }
 
 static int refuse(struct remed_replica *replica, struct remed_error *error)
@@ -267,7 +269,10 @@ static int apply(struct remed_replica *replica, struct candidate *candidate, uin
     candidate->hash = remed_hash_bytes(candidate->key, candidate->key_length, replica->secret);
     struct remed_entry **slot =
         find(replica, candidate->hash, candidate->key, candidate->key_length);
-    if (*slot != NULL && newer(*slot, record) <= 0) {
+    candidate->epoch = record->epoch;
+    candidate->sequence = record->sequence;
+    candidate->time = record->expires;
+    if (*slot != NULL && !is_newer(candidate, *slot)) {
         replica->stats.stale++;
         return REMED_APPLIED_STALE;
     }
@@ -279,6 +284,8 @@ static int apply(struct remed_replica *replica, struct candidate *candidate, uin
             return REMED_APPLIED_EXPIRED;
         candidate->wire_length = 0; /* newer than the entry, and over: the entry goes */
     }
+    if (candidate->wire_length == 0)
+        candidate->time = record->observed;
     return replace(replica, candidate, *slot != NULL, now, error);
 }
 
@@ -297,31 +304,78 @@ static int forget(struct remed_replica *replica, const uint8_t *key, size_t leng
     return REMED_APPLIED_REMOVED;
 }
 
-int remed_replica_apply(struct remed_replica *replica, const uint8_t *key, size_t key_length,
-                        const uint8_t *bytes, size_t length, uint64_t now,
-                        struct remed_error *error)
+int remed_replica_apply_message(struct remed_replica *replica, const struct remed_message *message,
+                                uint64_t now, struct remed_error *error)
 {
     struct candidate candidate;
-    if (length == 0 && key_length > REMED_KEY_MAX)
+    const uint8_t *key = message->key;
+    if (message->value_length == 0 && message->key_length > REMED_KEY_MAX)
         return REMED_APPLIED_STALE;
-    if (length == 0)
-        return key != NULL ? forget(replica, key, key_length)
+    if (message->value_length == 0)
+        return key != NULL ? forget(replica, key, message->key_length)
                            : remed_error_set(error, REMED_EINVAL, "neither a key nor a record");
-    int rc = remed_record_decode(replica->scratch, bytes, length, error);
+    int rc = remed_record_decode(replica->scratch, message->value, message->value_length, error);
     if (rc < 0) {
         replica->stats.damaged += rc != REMED_ENOMEM;
         return rc;
     }
     candidate.record = replica->scratch;
     candidate.key_length = remed_record_key(replica->scratch, candidate.key, sizeof candidate.key);
-    candidate.wire = bytes;
-    candidate.wire_length = length;
-    if (key != NULL &&
-        (key_length != candidate.key_length || memcmp(key, candidate.key, key_length) != 0)) {
+    candidate.wire = message->value;
+    candidate.wire_length = message->value_length;
+    candidate.partition = message->partition;
+    if (key != NULL && (message->key_length != candidate.key_length ||
+                        memcmp(key, candidate.key, candidate.key_length) != 0)) {
         replica->stats.damaged++;
         return remed_error_set(error, REMED_EFORMAT, "the record is not that of its key");
     }
     return apply(replica, &candidate, now, error);
+}
+
+int remed_replica_apply(struct remed_replica *replica, const uint8_t *key, size_t key_length,
+                        const uint8_t *bytes, size_t length, uint64_t now,
+                        struct remed_error *error)
+{
+    const struct remed_message message = {
+        .key = key, .key_length = key_length, .value = bytes, .value_length = length};
+    return remed_replica_apply_message(replica, &message, now, error);
+}
+
+int remed_replica_put_mark(struct remed_replica *replica, const struct remed_mark *mark)
+{
+    struct candidate candidate = {.epoch = mark->epoch,
+                                  .sequence = mark->sequence,
+                                  .time = mark->observed,
+                                  .partition = mark->partition,
+                                  .key_length = mark->key_length};
+    memcpy(candidate.key, mark->key, mark->key_length);
+    candidate.hash = remed_hash_bytes(candidate.key, candidate.key_length, replica->secret);
+    if (*find(replica, candidate.hash, candidate.key, candidate.key_length) != NULL)
+        return 0; /* what is there came by itself */
+    struct remed_entry *entry = take(replica, entry_bytes(mark->key_length, 0), false, 0);
+    if (entry == NULL)
+        return REMED_ELIMIT;
+    insert(replica, &candidate, entry);
+    return 0;
+}
+
+size_t remed_replica_release(struct remed_replica *replica, uint32_t partition)
+{
+    size_t released = 0;
+    for (size_t i = 0; i < replica->bucket_count; i++)
+        for (struct remed_entry **slot = &replica->buckets[i]; *slot != NULL;) {
+            if ((*slot)->partition != partition) {
+                slot = &(*slot)->chain;
+                continue;
+            }
+            bool told = (*slot)->wire_length != 0;
+            released += told;
+            told = told && remed_entry_record(*slot, replica->other) == 0;
+            drop(replica, slot);
+            if (told)
+                tell(replica, REMED_APPLIED_RELEASED, replica->other);
+        }
+    return released;
 }
 
 int remed_replica_apply_record(struct remed_replica *replica, const struct remed_record *record,

@@ -26,7 +26,8 @@ struct remed_entry {
             struct remed_entry *older, *newer;
         } mark;
     } as;
-    uint32_t wire_length; /* 0: a removal's mark */
+    uint32_t wire_length; /* 0: a removal's mark, whose `expires` is when it was observed */
+    uint32_t partition;   /* where it came from */
     uint16_t key_length;
     uint16_t leaf;
     uint8_t bytes[]; /* key, wire form */
@@ -52,6 +53,15 @@ static inline const uint8_t *remed_entry_wire(const struct remed_entry *entry)
 {
     return entry->bytes + entry->key_length;
 }
+
+/* Puts a removal's mark back, as a snapshot has it. 0, or REMED_ELIMIT without room. */
+struct remed_mark {
+    const uint8_t *key;
+    size_t key_length;
+    uint64_t epoch, sequence, observed;
+    uint32_t partition;
+};
+int remed_replica_put_mark(struct remed_replica *replica, const struct remed_mark *mark);
 
 /* An entry's record. What is in the table was decoded before, so this can't fail but for memory. */
 int remed_entry_record(const struct remed_entry *entry, struct remed_record *record);

@@ -42,10 +42,46 @@ static void keep_rest(struct remed_record *record, struct remed_reader *reader,
     extra->count = left;
 }
 
-static void read_text(struct remed_reader *reader, char *text, size_t most, uint8_t *length,
-                      const char *why)
+/* Short texts, as most are: two words, masked to the length and looked at in registers. Zeros are
+ * written behind the text; `text` has 16 bytes and a NUL at least. */
+static inline bool read_short_text(struct remed_reader *reader, char *text, size_t *length)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t blank = 0x2020202020202020u, all = UINT64_MAX;
+    const uint8_t *at = reader->at;
+    uint64_t words[2];
+    if (REMED_UNLIKELY(reader->code != 0 || remed_reader_left(reader) < 17 || at[0] < 0xa1 ||
+                       at[0] > 0xaf))
+        return false;
+    unsigned got = at[0] & 15;
+    uint64_t first = got < 8 ? ~(all << 8 * got) : all;
+    uint64_t second = got > 8 ? all >> 8 * (16 - got) : 0;
+    memcpy(words, at + 1, 16);
+    words[0] &= first;
+    words[1] &= second;
+    if (REMED_UNLIKELY((remed_not_plain(words[0] | (blank & ~first)) |
+                        remed_not_plain(words[1] | (blank & ~second))) != 0))
+        return false;
+    memcpy(text, words, 16);
+    text[16] = '\0';
+    *length = got;
+    reader->at += 1 + got;
+    return true;
+#else
+    (void)reader, (void)text, (void)length;
+    return false;
+#endif
+}
+
+static inline void read_text(struct remed_reader *reader, char *text, size_t most, uint8_t *length,
+                             const char *why)
 {
     size_t got;
+    if (REMED_LIKELY(read_short_text(reader, text, &got))) {
+        if (length != NULL)
+            *length = (uint8_t)got;
+        return;
+    }
     const uint8_t *bytes = remed_read_blob(reader, true, most, &got, why);
     if (REMED_UNLIKELY(bytes == NULL))
         return;

@@ -6,46 +6,36 @@
  */
 #include "state/compare.h"
 
-#define ENDPOINT_BYTES 18u
-
-/* Endpoints go together: two bits each tell the IP version, and one bin holds address and port. */
-struct packed {
-    unsigned shape;
-    size_t length;
-    uint8_t bytes[4 * ENDPOINT_BYTES];
-};
-
-/* The bytes are not cleared: only those that are packed are written. */
-static inline void pack_nothing(struct packed *packed)
+/* An endpoint's address and port. */
+static inline void write_endpoint(struct remed_writer *writer,
+                                  const struct remed_endpoint *endpoint)
 {
-    packed->shape = 0;
-    packed->length = 0;
-}
-
-static inline void pack(struct packed *packed, unsigned index,
-                        const struct remed_endpoint *endpoint)
-{
-    unsigned length = remed_address_length(endpoint->ip_version);
-    if (length == 0)
-        return;
-    uint8_t *at = packed->bytes + packed->length;
-    packed->shape |= (length == 4 ? 1u : 2u) << 2 * index;
-    if (length == 4)
-        memcpy(at, endpoint->address, 4);
+    const uint8_t port[2] = {(uint8_t)(endpoint->port >> 8), (uint8_t)endpoint->port};
+    if (endpoint->ip_version == 4)
+        remed_write_bytes(writer, endpoint->address, 4);
+    else if (endpoint->ip_version == 6)
+        remed_write_bytes(writer, endpoint->address, 16);
     else
-        memcpy(at, endpoint->address, 16);
-    at[length] = (uint8_t)(endpoint->port >> 8);
-    at[length + 1] = (uint8_t)endpoint->port;
-    packed->length += length + 2;
+        return;
+    remed_write_bytes(writer, port, sizeof port);
 }
 
-/* Protocol, shape, endpoints: how the bodies with endpoints begin. */
-static void write_packed(struct remed_writer *writer, unsigned protocol,
-                         const struct packed *packed)
+/* Protocol, shape, endpoints: how the bodies with endpoints begin. Endpoints go together: two bits
+ * each tell the IP version, and one bin holds address and port. */
+static inline void write_endpoints(struct remed_writer *writer, unsigned protocol,
+                                   const struct remed_endpoint *const *endpoints, unsigned count)
 {
+    unsigned shape = 0, length = 0;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned version = endpoints[i]->ip_version;
+        shape |= (version == 4 ? 1u : version == 6 ? 2u : 0u) << 2 * i;
+        length += version == 4 ? 6 : version == 6 ? 18 : 0;
+    }
     remed_write_uint(writer, protocol);
-    remed_write_uint(writer, packed->shape);
-    remed_write_bin(writer, packed->bytes, packed->length);
+    remed_write_uint(writer, shape);
+    remed_write_tagged(writer, 0xc4, length, 1);
+    for (unsigned i = 0; i < count; i++)
+        write_endpoint(writer, endpoints[i]);
 }
 
 static void begin_body(struct remed_writer *writer, const struct remed_record *record,
@@ -57,27 +47,20 @@ static void begin_body(struct remed_writer *writer, const struct remed_record *r
 static void write_nat_binding(struct remed_writer *writer, const struct remed_record *record)
 {
     const struct remed_nat_binding *body = &record->body.nat_binding;
-    struct packed packed;
-    pack_nothing(&packed);
-    pack(&packed, 0, &body->inside);
-    pack(&packed, 1, &body->outside);
-    pack(&packed, 2, &body->remote);
+    const struct remed_endpoint *const endpoints[] = {&body->inside, &body->outside, &body->remote};
     begin_body(writer, record, 3);
-    write_packed(writer, body->protocol, &packed);
+    write_endpoints(writer, body->protocol, endpoints, 3);
 }
 
 static void write_lb_assignment(struct remed_writer *writer, const struct remed_record *record)
 {
     const struct remed_lb_assignment *body = &record->body.lb_assignment;
-    struct packed packed;
-    pack_nothing(&packed);
-    pack(&packed, 0, &body->client);
-    pack(&packed, 1, &body->service);
-    pack(&packed, 2, &body->backend);
+    const struct remed_endpoint *const endpoints[] = {&body->client, &body->service,
+                                                      &body->backend};
     size_t name = strlen(body->backend_name);
     bool named = name != 0 || record->body_extra.count != 0;
     begin_body(writer, record, named ? 4 : 3);
-    write_packed(writer, body->protocol, &packed);
+    write_endpoints(writer, body->protocol, endpoints, 3);
     if (named)
         remed_write_str(writer, body->backend_name, name);
 }
@@ -97,19 +80,15 @@ static void write_window(struct remed_writer *writer, const struct remed_tcp_win
 static void write_session(struct remed_writer *writer, const struct remed_record *record)
 {
     const struct remed_session *body = &record->body.session;
-    struct packed packed;
-    pack_nothing(&packed);
-    pack(&packed, 0, &body->client);
-    pack(&packed, 1, &body->server);
-    pack(&packed, 2, &body->client_outside);
-    pack(&packed, 3, &body->server_inside);
+    const struct remed_endpoint *const endpoints[] = {&body->client, &body->server,
+                                                      &body->client_outside, &body->server_inside};
     bool windows =
         body->window[0].known != 0 || body->window[1].known != 0 || record->body_extra.count != 0;
     bool counted =
         windows || (body->bytes[0] | body->bytes[1] | body->packets[0] | body->packets[1]) != 0;
     bool timed = counted || body->tcp_state != 0 || body->timeout != 0;
     begin_body(writer, record, 3 + (timed ? 2u : 0) + (counted ? 1u : 0) + (windows ? 2u : 0));
-    write_packed(writer, body->protocol, &packed);
+    write_endpoints(writer, body->protocol, endpoints, 4);
     if (timed) {
         remed_write_uint(writer, body->tcp_state);
         remed_write_uint(writer, body->timeout);

@@ -84,10 +84,7 @@ static size_t character(const uint8_t *text, size_t left)
 
 bool remed_is_plain_text(const char *text, size_t length)
 {
-    unsigned other = 0; /* nearly all texts are ASCII: one look without a branch */
-    for (size_t i = 0; i < length; i++)
-        other |= (uint8_t)text[i] - 0x20u > 0x5e;
-    if (REMED_LIKELY(other == 0))
+    if (REMED_LIKELY(remed_is_plain_ascii(text, length)))
         return true;
     for (size_t at = 0, step; at < length; at += step) {
         step = character((const uint8_t *)text + at, length - at);

@@ -63,6 +63,26 @@ int remed_body_check(unsigned kind, const void *body, unsigned op, struct remed_
 /* Bytes of the struct of a kind; 0 for no kind. */
 size_t remed_body_size(unsigned kind);
 
+/* Eight characters at once: none is below ' ', DEL, or beyond ASCII. */
+static inline uint64_t remed_not_plain(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    return (word | (word - ones * 0x20) | (word + ones)) & ones << 7;
+}
+
+/* Nearly all texts are ASCII: a look without a branch a byte. */
+static inline bool remed_is_plain_ascii(const char *text, size_t length)
+{
+    uint64_t word, other = 0;
+    for (; length >= 8; text += 8, length -= 8) {
+        memcpy(&word, text, 8);
+        other |= remed_not_plain(word);
+    }
+    for (; length > 0; text++, length--)
+        other |= (uint8_t)*text - 0x20u > 0x5e;
+    return other == 0;
+}
+
 /* UTF-8 without control characters (RFC 3629). */
 bool remed_is_plain_text(const char *text, size_t length);
 

@@ -33,6 +33,21 @@ static inline void remed_write_bytes(struct remed_writer *writer, const void *by
     writer->at += length;
 }
 
+/* The same for short bytes out of an array of `REMED_SHORT` at least: with room for all of it, one
+ * copy of a fixed length does. */
+#define REMED_SHORT 32u
+
+static inline void remed_write_short(struct remed_writer *writer, const void *bytes, size_t length)
+{
+    if (REMED_LIKELY(length <= REMED_SHORT && writer->end - writer->at >= (ptrdiff_t)REMED_SHORT)) {
+        memcpy(writer->at, bytes, REMED_SHORT);
+        writer->at += length;
+        writer->length += length;
+        return;
+    }
+    remed_write_bytes(writer, bytes, length);
+}
+
 static inline void remed_store_big(uint8_t *to, uint64_t value, unsigned width)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -85,6 +100,7 @@ static inline void remed_write_array(struct remed_writer *writer, uint32_t count
         remed_write_tagged(writer, 0xdc, count, 2);
 }
 
+/* The text lies in an array of REMED_SHORT bytes at least. */
 static inline void remed_write_str(struct remed_writer *writer, const char *text, size_t length)
 {
     if (length < 32)
@@ -92,7 +108,7 @@ static inline void remed_write_str(struct remed_writer *writer, const char *text
     else
         remed_write_tagged(writer, length <= UINT8_MAX ? 0xd9 : 0xda, length,
                            length <= UINT8_MAX ? 1 : 2);
-    remed_write_bytes(writer, text, length);
+    remed_write_short(writer, text, length);
 }
 
 static inline void remed_write_bin(struct remed_writer *writer, const uint8_t *bytes, size_t length)

@@ -50,6 +50,32 @@ same 7 "$(grep -c ^missing "$work/report")"
 same 1 "$(grep -c ^extra "$work/report")"
 same 1 "$(grep -c '^field *outside' "$work/report")"
 
+echo "snapshot files"
+"$remediate" snapshot "file://$work/a" --output "$work/saved"
+"$remediate" audit "$work/snapshot" "$work/saved" -q | grep -q '^entries 5000 and 5000: 5000 equal.*100.0000 %'
+sort "$work/snapshot" >"$work/sorted"
+"$remediate" snapshot "$work/saved" | sort | cmp - "$work/sorted"
+printf x | dd of="$work/saved" bs=1 seek=9999 conv=notrunc 2>/dev/null
+code=0
+"$remediate" snapshot "$work/saved" >/dev/null 2>"$work/error" || code=$?
+same 1 "$code"
+grep -q '^remediate: snapshot: .* is damaged' "$work/error"
+
+echo "a spool: what one publish leaves, the next delivers"
+if "$remediate" publish --help | grep -q kafka:; then
+    away=kafka://127.0.0.1:1/nobody # nothing listens there
+    "$remediate" publish "$away" --spool "$work/spool" --wait 300ms <"$work/records" >"$work/report"
+    same "published 5001, delivered 0, lost 0, kept in the spool 5001, recovered from it 0" "$(cat "$work/report")"
+    head -100 "$work/records" | "$remediate" publish "$away" --spool "$work/spool" --wait 100ms --json |
+        grep -q '"published":100,"delivered":0,"lost":0,"kept":100,'
+    "$remediate" publish "file://$work/d" --spool "$work/spool" </dev/null >"$work/report"
+    same "published 0, delivered 0, lost 0, kept in the spool 0, recovered from it 5101" "$(cat "$work/report")"
+    "$remediate" audit "$work/snapshot" "file://$work/d" -q | grep -q 'state match 100.0000 %'
+    code=0
+    "$remediate" publish "$away" --wait 100ms <"$work/records" >"$work/report" 2>/dev/null || code=$?
+    same "1 published 5001, delivered 0, lost 5001" "$code $(cat "$work/report")"
+fi
+
 echo "errors"
 code=0
 printf '{"domain":"d","kind":"counter","body":{"name":"x"}}\n{"domain":"d",' |

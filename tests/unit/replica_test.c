@@ -3,7 +3,7 @@
  * The replica: order-proof and idempotent, fenced, bounded; the digest that follows it; the audit
  * that finds exactly what differs.
  */
-#include "unit/test.h"
+#include "unit/bindings.h"
 
 #include <remediate/repository.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 static struct remed_replica *replica, *other;
 static struct remed_record *record;
 static struct remed_error error;
-static unsigned changes[7];
+static unsigned changes[8];
 
 static void on_change(void *context, enum remed_applied what, const struct remed_record *changed)
 {
@@ -52,29 +52,10 @@ static void teardown(void)
     record = NULL;
 }
 
-/* The binding of inside port `number` (and address) to `outside`, as a record. */
 static const struct remed_record *make_record(uint32_t number, uint16_t outside, unsigned op,
                                               uint64_t epoch, uint64_t sequence, uint64_t expires)
 {
-    struct remed_record_head head;
-    struct remed_nat_binding body = {
-        .inside = {.address = {10, (uint8_t)(number >> 16), (uint8_t)(number >> 8),
-                               (uint8_t)number},
-                   .port = 1000,
-                   .ip_version = 4},
-        .outside = {.address = {192, 0, 2, 1}, .port = outside, .ip_version = 4},
-        .protocol = 17};
-    remed_record_head_init(&head, sizeof head);
-    head.domain = "edge-1";
-    head.op = op;
-    head.epoch = epoch;
-    head.sequence = sequence;
-    head.expires = expires;
-    remed_record_clear(record);
-    CU_ASSERT_EQUAL(remed_record_set_head(record, &head, &error), 0);
-    CU_ASSERT_EQUAL(
-        remed_record_set_body(record, REMED_KIND_NAT_BINDING, &body, sizeof body, &error), 0);
-    return record;
+    return make_binding(record, number, outside, op, epoch, sequence, expires);
 }
 
 static int apply(struct remed_replica *to, uint32_t number, uint16_t outside, unsigned op,

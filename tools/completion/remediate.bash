@@ -29,9 +29,9 @@ _remediate() {
     [ "$command" = mirror ] && options="$options --policy --interface --write --output --count --side --snaplen --buffer --progress --no-progress"
     [ "$command" = policy ] && options="$options --count --side"
     case $command in
-    publish) options="--domain --origin --epoch --source --json --help" ;;
+    publish) options="--domain --origin --epoch --source --spool --spool-size --wait --json --help" ;;
     watch) options="--from --count --once --json --help" ;;
-    snapshot) options="--msgpack --max-entries --help" ;;
+    snapshot) options="--output --msgpack --max-entries --help" ;;
     audit) options="--quiet --max-entries --json --help" ;;
     esac
     if [ "$command" = policy ] && [ "$COMP_CWORD" -eq 2 ]; then

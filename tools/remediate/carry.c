@@ -63,6 +63,21 @@ int fail_at(const char *uri, const char *message)
     return fail("%.*s:***%s: %s", (int)(user + colon - uri), uri, at, message);
 }
 
+void add_drivers(struct remed_transport_opts *opts)
+{
+    static const struct remed_transport_driver *drivers[3];
+    uint32_t count = 0;
+#if defined(REMED_HAVE_KAFKA)
+    drivers[count++] = remed_kafka_driver();
+#endif
+#if defined(REMED_HAVE_REDIS)
+    drivers[count++] = remed_redis_driver();
+    drivers[count++] = remed_rediss_driver();
+#endif
+    opts->drivers = drivers;
+    opts->driver_count = count;
+}
+
 struct remed_transport *open_transport(const char *uri, const struct remed_transport_events *events)
 {
     struct remed_transport *transport = NULL;
@@ -70,15 +85,7 @@ struct remed_transport *open_transport(const char *uri, const struct remed_trans
     struct remed_error error;
     remed_transport_opts_init(&opts, sizeof opts);
     opts.events = *events;
-    const struct remed_transport_driver *drivers[3];
-    opts.drivers = drivers;
-#if defined(REMED_HAVE_KAFKA)
-    drivers[opts.driver_count++] = remed_kafka_driver();
-#endif
-#if defined(REMED_HAVE_REDIS)
-    drivers[opts.driver_count++] = remed_redis_driver();
-    drivers[opts.driver_count++] = remed_rediss_driver();
-#endif
+    add_drivers(&opts);
     if (remed_transport_open(&transport, uri, &opts, &error) < 0)
         fail_at(uri, error.message);
     return transport;
@@ -114,6 +121,7 @@ int print_record(FILE *out, const struct remed_record *record)
 
 struct gathering {
     struct remed_replica *replica;
+    char *position; /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
     uint64_t damaged, refused;
     bool caught_up;
 };
@@ -149,6 +157,8 @@ static int gather_uri(struct gathering *gathering, const char *uri)
         code = drive(transport, 1000);
     if (interrupted)
         code = fail("interrupted");
+    if (code == EXIT_OK && gathering->position != NULL)
+        remed_transport_position(transport, gathering->position, REMED_SNAPSHOT_POSITION_MAX + 1);
     remed_transport_close(transport, NULL);
     return code;
 }
@@ -184,6 +194,27 @@ static int gather_lines(struct gathering *gathering, const char *path)
     return code;
 }
 
+/* A file of remed_replica_save()? */
+static bool is_saved(const char *path)
+{
+    char begin[8] = "";
+    FILE *file = strcmp(path, "-") != 0 ? fopen(path, "rb") : NULL;
+    size_t got = file != NULL ? fread(begin, 1, sizeof begin, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    return got == sizeof begin && memcmp(begin, "REMEDSNP", sizeof begin) == 0;
+}
+
+static int gather_saved(struct gathering *gathering, const char *path)
+{
+    static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
+    struct remed_error error;
+    char *to = gathering->position != NULL ? gathering->position : position;
+    int rc = remed_replica_load(gathering->replica, path, to, sizeof position, real_ns(), &error);
+    gathering->refused += rc == REMED_ELIMIT;
+    return rc < 0 && rc != REMED_ELIMIT ? fail("%s", error.message) : EXIT_OK;
+}
+
 /* A scheme is letters and more before a colon; what has a slash before it is a path. */
 static bool is_uri(const char *where)
 {
@@ -191,9 +222,9 @@ static bool is_uri(const char *where)
     return length > 1 && where[length] == ':';
 }
 
-struct remed_replica *gather_replica(const char *where, uint32_t max_entries)
+struct remed_replica *gather_replica(const char *where, uint32_t max_entries, char *position)
 {
-    struct gathering gathering = {.caught_up = false};
+    struct gathering gathering = {.position = position};
     struct remed_replica_opts opts;
     struct remed_error error;
     remed_replica_opts_init(&opts, sizeof opts);
@@ -205,7 +236,9 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries)
         fail("%s", error.message);
         return NULL;
     }
-    int code = is_uri(where) ? gather_uri(&gathering, where) : gather_lines(&gathering, where);
+    int code = is_uri(where)     ? gather_uri(&gathering, where)
+               : is_saved(where) ? gather_saved(&gathering, where)
+                                 : gather_lines(&gathering, where);
     if (code == EXIT_OK && gathering.refused > 0)
         code = fail("%s: %llu records found no room; --max-entries makes more", where,
                     (unsigned long long)gathering.refused);

@@ -19,7 +19,9 @@ void catch_interrupts(void);
 uint64_t real_ns(void);      /* since the Unix epoch */
 uint64_t monotonic_ns(void); /* the transports' clock */
 
-/* Opens a transport with all drivers that there are; complains. NULL: it did. */
+/* All drivers that there are. */
+void add_drivers(struct remed_transport_opts *opts);
+/* Opens a transport with all drivers; complains. NULL: it did. */
 struct remed_transport *open_transport(const char *uri,
                                        const struct remed_transport_events *events);
 /* Complains of a URI, without the password in it. */
@@ -30,8 +32,9 @@ int drive(struct remed_transport *transport, int most_ms);
 /* One JSON line. */
 int print_record(FILE *out, const struct remed_record *record);
 
-/* A replica of what a URI holds now, or of a file of JSON lines ("-": standard input). Complains.
- */
-struct remed_replica *gather_replica(const char *where, uint32_t max_entries);
+/* A replica of what a URI holds now, of a file that snapshot --output wrote, or of JSON lines ("-":
+ * standard input). `position`: REMED_SNAPSHOT_POSITION_MAX + 1 bytes for that of a URI, or NULL.
+ * Complains. */
+struct remed_replica *gather_replica(const char *where, uint32_t max_entries, char *position);
 
 #endif

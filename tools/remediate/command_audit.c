@@ -14,8 +14,12 @@
 
 static const char snapshot_help[] =
     "Usage: remediate snapshot URI [OPTION]...\n"
-    "Prints the newest record of each key that a repository holds, one JSON object a line.\n"
+    "Prints the newest record of each key that a repository holds, one JSON object a line. URI "
+    "may\n"
+    "also be a file that --output wrote.\n"
     "\n"
+    "  -o, --output FILE     write a replica's snapshot file instead, with its position and "
+    "removals\n"
     "      --msgpack         the wire form of the records, one behind the other\n"
     "      --max-entries N   most entries (default 1048576)\n"
     "      --json            as it is: records are JSON anyway\n"
@@ -23,7 +27,8 @@ static const char snapshot_help[] =
 
 static const char audit_help[] =
     "Usage: remediate audit A B [OPTION]...\n"
-    "Compares the state of two repositories, or of files of JSON lines ('-': standard input):\n"
+    "Compares the state of two repositories, of files of JSON lines ('-': standard input), or of\n"
+    "those that 'snapshot --output' wrote:\n"
     "what B misses of A, what it has beside, what is stale or otherwise different.\n"
     "Exit status: 0 equal, 1 different or failed, 2 wrong usage.\n"
     "\n"
@@ -42,15 +47,25 @@ static int write_wire(const struct remed_record *record)
     return EXIT_OK;
 }
 
-static int snapshot(const char *uri, bool msgpack, uint32_t max_entries)
+static int save(const struct remed_replica *replica, const char *path, const char *position)
 {
-    struct remed_replica *replica = gather_replica(uri, max_entries);
+    struct remed_error error;
+    return remed_replica_save(replica, path, position, &error) < 0 ? fail("%s", error.message)
+                                                                   : EXIT_OK;
+}
+
+static int snapshot(const char *uri, const char *output, bool msgpack, uint32_t max_entries)
+{
+    static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
+    struct remed_replica *replica = gather_replica(uri, max_entries, position);
     struct remed_record *record = NULL;
     uint64_t cursor = 0;
     int code = replica != NULL ? EXIT_OK : EXIT_FAILED;
-    if (replica != NULL && remed_record_new(&record, NULL) < 0)
+    if (replica != NULL && output != NULL)
+        code = save(replica, output, position);
+    else if (replica != NULL && remed_record_new(&record, NULL) < 0)
         code = fail("no memory");
-    while (code == EXIT_OK && remed_replica_next(replica, &cursor, record) == 1)
+    while (output == NULL && code == EXIT_OK && remed_replica_next(replica, &cursor, record) == 1)
         code = msgpack ? write_wire(record) : print_record(stdout, record);
     remed_record_free(record);
     remed_replica_free(replica);
@@ -61,16 +76,21 @@ int command_snapshot(int argc, char **argv)
 {
     enum { MSGPACK = 256, MAX_ENTRIES, JSON };
     static const struct option options[] = {{"msgpack", no_argument, NULL, MSGPACK},
+                                            {"output", required_argument, NULL, 'o'},
                                             {"max-entries", required_argument, NULL, MAX_ENTRIES},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     uint64_t entries = DEFAULT_ENTRIES;
+    const char *output = NULL;
     bool msgpack = false;
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1)
         switch (option) {
+        case 'o':
+            output = optarg;
+            break;
         case MSGPACK:
             msgpack = true;
             break;
@@ -89,7 +109,7 @@ int command_snapshot(int argc, char **argv)
     if (argc - optind != 1)
         return usage_error("snapshot", "one URI is needed");
     catch_interrupts();
-    return snapshot(argv[optind], msgpack, (uint32_t)entries);
+    return snapshot(argv[optind], output, msgpack, (uint32_t)entries);
 }
 
 static const char *const causes[] = {"missing", "extra", "stale", "field"};
@@ -149,9 +169,9 @@ static int audit(const char *first, const char *second, uint32_t max_entries,
                  struct telling *telling)
 {
     struct remed_audit found;
-    struct remed_replica *a = gather_replica(first, max_entries), *b = NULL;
+    struct remed_replica *a = gather_replica(first, max_entries, NULL), *b = NULL;
     if (a != NULL)
-        b = gather_replica(second, max_entries);
+        b = gather_replica(second, max_entries, NULL);
     int rc = REMED_EIO;
     if (a != NULL && b != NULL) {
         rc = remed_replica_audit(a, b, tell, telling, &found, sizeof found);

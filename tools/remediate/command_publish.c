@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * remediate publish: records from standard input to a repository, JSON lines or MessagePack, told
- * by the first byte. It ends when all are acknowledged.
+ * remediate publish: records from standard input to a repository. It ends when all are
+ * acknowledged, or with a spool when it is told to, and then leaves the rest on the disk.
  *
  * Threads: one.
  */
-#include "carry.h"
+#include "intake.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdlib.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
-
-#define MAX_LINE (1u << 20)
 
 static const char help[] =
     "Usage: remediate publish URI [OPTION]...\n"
@@ -25,179 +23,160 @@ static const char help[] =
     "kafka://HOST:PORT/TOPIC[?partitions=N&group=NAME&PROPERTY=VALUE] or\n"
     "redis[s]://[USER[:PASSWORD]@]HOST[:PORT]/STREAM[?maxlen=N&password_file=FILE&cafile=FILE].\n"
     "\n"
-    "      --domain D    for records that name none\n"
-    "      --origin O    for records that name none (default: remediate)\n"
-    "      --epoch N     for records that name none (default: 1)\n"
-    "      --source S    mirrored, inferred, logged or extracted (default: extracted)\n"
-    "      --json        the count as one JSON object\n"
-    "  -h, --help        this help\n";
+    "      --domain D        for records that name none\n"
+    "      --origin O        for records that name none (default: remediate)\n"
+    "      --epoch N         for records that name none (default: 1)\n"
+    "      --source S        mirrored, inferred, logged or extracted (default: extracted)\n"
+    "      --spool FOLDER    where records wait while the repository is away; what an earlier\n"
+    "                        publish left there goes first\n"
+    "      --spool-size SIZE most bytes of it (default: 1GiB)\n"
+    "      --wait TIME       how long to wait for acknowledgements at the end (default: for ever)\n"
+    "      --json            the count as one JSON object\n"
+    "  -h, --help            this help\n";
 
 struct publishing {
-    struct remed_transport *transport;
-    struct remed_record *record;
-    struct remed_json_defaults defaults;
-    uint64_t taken, delivered, lost, number;
+    struct remed_publisher *publisher;
+    struct remed_publisher_opts opts;
+    struct intake intake;
+    bool holds; /* a record that the publisher had no room for */
     bool json;
-    uint8_t *input;
-    size_t held, room;
+    uint64_t wait; /* ns; UINT64_MAX: for ever */
 };
 
-static void on_delivered(void *context, uint64_t tag, int code)
+/* Publishes what is whole in the input, until there is no room. */
+static int publish_input(struct publishing *publishing)
 {
-    struct publishing *publishing = context;
-    (void)tag;
-    publishing->delivered += code == 0;
-    publishing->lost += code != 0;
+    struct remed_error error;
+    for (;;) {
+        int rc = publishing->holds ? 1 : intake_next(&publishing->intake);
+        if (rc <= 0)
+            return rc < 0 ? EXIT_FAILED : EXIT_OK;
+        rc = remed_publisher_publish(publishing->publisher, &publishing->intake.record, 1,
+                                     publishing->intake.number, &error);
+        publishing->holds = rc == REMED_EBUSY;
+        if (publishing->holds)
+            return EXIT_OK;
+        if (rc < 0)
+            return fail("record %llu: %s", (unsigned long long)publishing->intake.number,
+                        error.message);
+    }
 }
 
-/* Publishes the record at hand, waiting out a full queue. */
-static int publish(struct publishing *publishing)
+/* Waits for input, for the transport, or for what is due; at most until `until`. */
+static int await(const struct publishing *publishing, uint64_t until, bool *readable)
 {
-    static uint8_t wire[REMED_RECORD_MAX];
-    uint8_t key[REMED_KEY_MAX];
-    struct remed_error error;
-    size_t length;
-    if (remed_record_encode(publishing->record, wire, sizeof wire, &length) < 0)
-        return fail("record %llu is too long", (unsigned long long)publishing->number);
-    const struct remed_message message = {.key = key,
-                                          .key_length =
-                                              remed_record_key(publishing->record, key, sizeof key),
-                                          .value = wire,
-                                          .value_length = length};
-    int rc;
-    while ((rc = remed_transport_publish(publishing->transport, &message, publishing->number,
-                                         &error)) == REMED_EBUSY)
-        if (interrupted || drive(publishing->transport, 100) != EXIT_OK)
-            return interrupted ? fail("interrupted") : EXIT_FAILED;
-    if (rc < 0)
-        return fail("%s", error.message);
-    publishing->taken++;
+    struct pollfd files[2] = {{.fd = -1}, {.fd = -1, .events = POLLIN}};
+    uint64_t now = monotonic_ns(), due = remed_publisher_deadline(publishing->publisher);
+    files[0].fd = remed_publisher_fd(publishing->publisher, &files[0].events);
+    if (!publishing->holds && !publishing->intake.at_end)
+        files[1].fd = STDIN_FILENO;
+    due = due < until ? due : until;
+    uint64_t wait = due > now ? (due - now + 999999) / 1000000 : 0;
+    if (poll(files, 2, wait < 1000 ? (int)wait : 1000) < 0 && errno != EINTR)
+        return fail("cannot wait: %s", strerror(errno));
+    *readable = files[1].revents != 0;
     return EXIT_OK;
 }
 
-static int take_line(struct publishing *publishing, const uint8_t *line, size_t length)
+static bool is_done(const struct publishing *publishing)
 {
-    struct remed_error error;
-    publishing->number++;
-    if (length > 0 && line[length - 1] == '\r')
-        length--;
-    if (length == 0)
-        return EXIT_OK;
-    publishing->defaults.sequence = real_ns(); /* grows over restarts too */
-    publishing->defaults.observed = publishing->defaults.sequence;
-    if (remed_json_read(publishing->record, (const char *)line, length, &publishing->defaults,
-                        &error) < 0)
-        return fail("-:%llu:%u: %s", (unsigned long long)publishing->number, error.column,
-                    error.message);
-    return publish(publishing);
-}
-
-static int take_record(struct publishing *publishing, const uint8_t *bytes, size_t length)
-{
-    struct remed_error error;
-    publishing->number++;
-    if (remed_record_decode(publishing->record, bytes, length, &error) < 0)
-        return fail("record %llu: %s", (unsigned long long)publishing->number, error.message);
-    return publish(publishing);
-}
-
-/* Takes what is whole from the input; *used tells how much. */
-static int take_input(struct publishing *publishing, bool at_end, size_t *used)
-{
-    int code = EXIT_OK;
-    *used = 0;
-    while (code == EXIT_OK && *used < publishing->held) {
-        const uint8_t *at = publishing->input + *used;
-        size_t left = publishing->held - *used, length = 0;
-        if (publishing->input[0] >= 0x80) {
-            int rc = remed_record_measure(at, left, &length);
-            if (rc == REMED_ETRUNCATED && !at_end)
-                break;
-            code = rc < 0 ? fail("record %llu: %s", (unsigned long long)publishing->number + 1,
-                                 remed_strerror(rc))
-                          : take_record(publishing, at, length);
-            *used += length;
-            continue;
-        }
-        const uint8_t *newline = memchr(at, '\n', left);
-        if (newline == NULL && !at_end)
-            break;
-        length = newline != NULL ? (size_t)(newline - at) : left;
-        code = take_line(publishing, at, length);
-        *used += length + (newline != NULL);
-    }
-    return code;
-}
-
-static bool grow(struct publishing *publishing)
-{
-    size_t room = publishing->room == 0 ? 65536 : publishing->room * 2;
-    uint8_t *grown = room <= 2 * MAX_LINE ? realloc(publishing->input, room) : NULL;
-    if (grown == NULL)
-        return false;
-    publishing->input = grown;
-    publishing->room = room;
-    return true;
+    struct remed_publisher_stats stats;
+    remed_publisher_stats(publishing->publisher, &stats, sizeof stats);
+    return publishing->intake.at_end && publishing->intake.held == 0 && !publishing->holds &&
+           stats.pending == 0 && stats.waiting == 0;
 }
 
 static int run(struct publishing *publishing)
 {
+    struct remed_error error;
+    uint64_t until = UINT64_MAX;
     int code = EXIT_OK;
-    bool at_end = false;
-    while (code == EXIT_OK && !at_end) {
-        if (publishing->held == publishing->room && !grow(publishing))
-            return fail("a record longer than 1 MiB");
-        ssize_t got = read(STDIN_FILENO, publishing->input + publishing->held,
-                           publishing->room - publishing->held);
-        if (interrupted)
-            return fail("interrupted");
-        if (got < 0)
-            return fail("cannot read: %s", strerror(errno));
-        size_t used;
-        at_end = got == 0;
-        publishing->held += (size_t)got;
-        code = take_input(publishing, at_end, &used);
-        memmove(publishing->input, publishing->input + used, publishing->held - used);
-        publishing->held -= used;
+    while (code == EXIT_OK && !is_done(publishing) && !interrupted && monotonic_ns() < until) {
+        bool readable = false;
+        code = await(publishing, until, &readable);
+        if (code == EXIT_OK && readable)
+            code = intake_read(&publishing->intake, STDIN_FILENO);
+        if (code == EXIT_OK)
+            code = publish_input(publishing);
+        if (code == EXIT_OK &&
+            remed_publisher_process(publishing->publisher, monotonic_ns(), &error) < 0)
+            code = fail("%s", error.message);
+        if (publishing->intake.at_end && until == UINT64_MAX && publishing->wait != UINT64_MAX)
+            until = monotonic_ns() + publishing->wait;
     }
-    while (publishing->delivered + publishing->lost < publishing->taken && !interrupted)
-        if (drive(publishing->transport, 100) != EXIT_OK)
-            return EXIT_FAILED;
+    if (interrupted && code == EXIT_OK && publishing->opts.spool == NULL)
+        code = fail("interrupted");
     return code;
 }
 
-static int report(const struct publishing *publishing, int code)
+/* Closes first: what is kept in the spool is then known. */
+static int finish(struct publishing *publishing, int code)
 {
-    const char *format = publishing->json
-                             ? "{\"published\":%llu,\"delivered\":%llu,\"lost\":%llu}\n"
-                             : "published %llu, delivered %llu, lost %llu\n";
-    printf(format, (unsigned long long)publishing->taken, (unsigned long long)publishing->delivered,
-           (unsigned long long)(publishing->taken - publishing->delivered));
-    return code == EXIT_OK && publishing->delivered < publishing->taken ? EXIT_FAILED : code;
+    struct remed_publisher_stats stats;
+    struct remed_error error;
+    remed_publisher_stats(publishing->publisher, &stats, sizeof stats);
+    int rc = remed_publisher_close(publishing->publisher, &error);
+    bool keeps = publishing->opts.spool != NULL && rc == 0;
+    uint64_t kept = keeps ? stats.pending : 0, lost = stats.published - stats.delivered - kept;
+    if (publishing->json)
+        printf("{\"published\":%llu,\"delivered\":%llu,\"lost\":%llu,\"kept\":%llu,"
+               "\"recovered\":%llu}\n",
+               (unsigned long long)stats.published, (unsigned long long)stats.delivered,
+               (unsigned long long)lost, (unsigned long long)kept,
+               (unsigned long long)stats.recovered);
+    else
+        printf("published %llu, delivered %llu, lost %llu", (unsigned long long)stats.published,
+               (unsigned long long)stats.delivered, (unsigned long long)lost);
+    if (!publishing->json && publishing->opts.spool != NULL)
+        printf(", kept in the spool %llu, recovered from it %llu", (unsigned long long)kept,
+               (unsigned long long)stats.recovered);
+    if (!publishing->json)
+        putchar('\n');
+    if (stats.damaged > 0)
+        fail("%llu places of the spool could not be read", (unsigned long long)stats.damaged);
+    if (rc < 0 && code == EXIT_OK)
+        code = fail("%s", error.message);
+    return lost > 0 ? EXIT_FAILED : code;
 }
 
-enum long_option { DOMAIN_NAME = 256, ORIGIN, EPOCH, SOURCE, JSON };
+enum long_option { DOMAIN_NAME = 256, ORIGIN, EPOCH, SOURCE, SPOOL, SPOOL_SIZE, WAIT, JSON };
+
+static int set_source(struct publishing *publishing, const char *name)
+{
+    for (unsigned i = 0; remed_learned_name(i) != NULL; i++)
+        if (strcmp(remed_learned_name(i), name) == 0) {
+            publishing->intake.defaults.source = i;
+            return 0;
+        }
+    return usage_error("publish", "'%s' is no source", name);
+}
 
 static int set_option(struct publishing *publishing, int option, char **argv)
 {
     switch (option) {
     case DOMAIN_NAME:
-        publishing->defaults.domain = optarg;
+        publishing->intake.defaults.domain = optarg;
         return 0;
     case ORIGIN:
-        publishing->defaults.origin = optarg;
+        publishing->opts.origin = optarg;
         return 0;
     case EPOCH:
-        return read_number(optarg, 0, UINT64_MAX, &publishing->defaults.epoch)
+        return read_number(optarg, 0, UINT64_MAX, &publishing->opts.epoch)
                    ? 0
                    : usage_error("publish", "'%s' is no epoch", optarg);
     case SOURCE:
-        for (unsigned i = 0; remed_learned_name(i) != NULL; i++)
-            if (strcmp(remed_learned_name(i), optarg) == 0) {
-                publishing->defaults.source = i;
-                return 0;
-            }
-        return usage_error("publish", "'%s' is no source", optarg);
+        return set_source(publishing, optarg);
+    case SPOOL:
+        publishing->opts.spool = optarg;
+        return 0;
+    case SPOOL_SIZE:
+        return read_size(optarg, &publishing->opts.spool_bytes)
+                   ? 0
+                   : usage_error("publish", "'%s' is no size such as 1GiB", optarg);
+    case WAIT:
+        return read_time(optarg, &publishing->wait)
+                   ? 0
+                   : usage_error("publish", "'%s' is no time such as 10s", optarg);
     case JSON:
         publishing->json = true;
         return 0;
@@ -206,41 +185,52 @@ static int set_option(struct publishing *publishing, int option, char **argv)
     }
 }
 
+static int publish_to(struct publishing *publishing, const char *uri)
+{
+    struct remed_transport_opts transport;
+    struct remed_error error;
+    remed_transport_opts_init(&transport, sizeof transport);
+    add_drivers(&transport);
+    catch_interrupts();
+    if (remed_publisher_new(&publishing->publisher, uri, &transport, &publishing->opts, &error) < 0)
+        return fail_at(uri, error.message);
+    return finish(publishing, run(publishing));
+}
+
 int command_publish(int argc, char **argv)
 {
     static const struct option options[] = {{"domain", required_argument, NULL, DOMAIN_NAME},
                                             {"origin", required_argument, NULL, ORIGIN},
                                             {"epoch", required_argument, NULL, EPOCH},
                                             {"source", required_argument, NULL, SOURCE},
+                                            {"spool", required_argument, NULL, SPOOL},
+                                            {"spool-size", required_argument, NULL, SPOOL_SIZE},
+                                            {"wait", required_argument, NULL, WAIT},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct publishing publishing = {.defaults = {.size = sizeof publishing.defaults,
-                                                 .origin = "remediate",
-                                                 .epoch = 1,
-                                                 .source = REMED_LEARNED_EXTRACTED}};
+    struct publishing publishing = {.wait = UINT64_MAX};
     int option, code;
+    if (!intake_init(&publishing.intake))
+        return fail("no memory");
+    publishing.intake.defaults.source = REMED_LEARNED_EXTRACTED;
+    remed_publisher_opts_init(&publishing.opts, sizeof publishing.opts);
+    publishing.opts.origin = "remediate";
+    publishing.opts.first_sequence = real_ns(); /* grows over restarts too */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
+            intake_fini(&publishing.intake);
             return EXIT_OK;
         }
-        if ((code = set_option(&publishing, option, argv)) != 0)
+        if ((code = set_option(&publishing, option, argv)) != 0) {
+            intake_fini(&publishing.intake);
             return code;
+        }
     }
-    if (argc - optind != 1)
-        return usage_error("publish", "one URI is needed");
-    const struct remed_transport_events events = {.context = &publishing,
-                                                  .delivered = on_delivered};
-    catch_interrupts();
-    publishing.transport = open_transport(argv[optind], &events);
-    if (publishing.transport == NULL || remed_record_new(&publishing.record, NULL) < 0)
-        return EXIT_FAILED;
-    code = run(&publishing);
-    if (remed_transport_close(publishing.transport, NULL) < 0 && code == EXIT_OK)
-        code = fail("closing failed");
-    remed_record_free(publishing.record);
-    free(publishing.input);
-    return report(&publishing, code);
+    code = argc - optind == 1 ? publish_to(&publishing, argv[optind])
+                              : usage_error("publish", "one URI is needed");
+    intake_fini(&publishing.intake);
+    return code;
 }

@@ -52,35 +52,52 @@ bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *numb
     return errno == 0 && *end == '\0' && *number >= least && *number <= most;
 }
 
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* A whole number and its unit. */
+static bool read_units(const char *text, const struct unit *units, uint64_t *value)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    for (; errno == 0 && units->name != NULL; units++)
+        if (strcmp(end, units->name) == 0 && number <= UINT64_MAX / units->factor) {
+            *value = number * units->factor;
+            return true;
+        }
+    return false;
+}
+
+bool read_time(const char *text, uint64_t *ns)
+{
+    static const struct unit units[] = {{"ms", 1000000ull},       {"s", 1000000000ull},
+                                        {"m", 60000000000ull},    {"h", 3600000000000ull},
+                                        {"d", 86400000000000ull}, {NULL, 0}};
+    return read_units(text, units, ns);
+}
+
+bool read_size(const char *text, uint64_t *bytes)
+{
+    static const struct unit units[] = {{"", 1},           {"kB", 1000},      {"KiB", 1u << 10},
+                                        {"MB", 1000000},   {"MiB", 1u << 20}, {"GB", 1000000000},
+                                        {"GiB", 1u << 30}, {NULL, 0}};
+    return read_units(text, units, bytes);
+}
+
 bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT])
 {
     static const char *const names[REMED_TIMEOUT_COUNT] = {
         "tcp-opening", "tcp-open", "tcp-closing", "tcp-closed", "udp", "icmp", "sctp", "other"};
-    static const struct {
-        const char *unit;
-        uint64_t ns;
-    } units[] = {{"ms", 1000000ull},
-                 {"s", 1000000000ull},
-                 {"m", 60000000000ull},
-                 {"h", 3600000000000ull},
-                 {"d", 86400000000000ull}};
     const char *equals = strchr(text, '=');
-    if (equals == NULL || equals[1] < '0' || equals[1] > '9')
-        return false;
-    char *unit;
-    errno = 0;
-    unsigned long long number = strtoull(equals + 1, &unit, 10);
-    for (unsigned name = 0; name < REMED_TIMEOUT_COUNT; name++) {
-        if (strlen(names[name]) != (size_t)(equals - text) ||
-            strncmp(names[name], text, (size_t)(equals - text)) != 0)
-            continue;
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            if (strcmp(unit, units[i].unit) == 0 && errno == 0 &&
-                number <= UINT64_MAX / units[i].ns) {
-                timeouts[name] = number * units[i].ns;
-                return true;
-            }
-    }
+    for (unsigned name = 0; equals != NULL && name < REMED_TIMEOUT_COUNT; name++)
+        if (strlen(names[name]) == (size_t)(equals - text) &&
+            strncmp(names[name], text, (size_t)(equals - text)) == 0)
+            return read_time(equals + 1, &timeouts[name]);
     return false;
 }
 

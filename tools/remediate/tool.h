@@ -30,6 +30,10 @@ int bad_option(const char *command, int found, char **argv);
 
 /* A whole decimal number within bounds. */
 bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
+/* 10ms, 5s, 2m, 1h, 1d. */
+bool read_time(const char *text, uint64_t *ns);
+/* 4096, 64kB, 64MiB, 1GiB. */
+bool read_size(const char *text, uint64_t *bytes);
 /* NAME=TIME for a flow timeout. */
 bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT]);
 

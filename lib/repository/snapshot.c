@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Snapshots: a replica's entries and marks in a file, with the position of the transport that they
+ * stand for, so that a replica that starts again reads on from there and not from the beginning.
+ *
+ * The file is a header of 24 bytes ("REMEDSNP", version, reserved, how many records follow) and the
+ * records of segment.h, so each has a checksum; the first one's value is the position. The value of
+ * the others begins with a byte (0 entry, 1 mark) and the partition (4 bytes, little-endian); then
+ * comes the wire form, or a mark's epoch, sequence and time (8 bytes each). It is written beside
+ * and renamed, so there is an old one or a new one; it is read twice, first to check all of it.
+ *
+ * Beside the file transport the only part of the core that touches files. What blocks: reading,
+ * writing and fsync.
+ *
+ * Threads: as the replica.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "repository/replica.h"
+#include "repository/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES (REMED_SEGMENT_WHOLE + (256u << 10))
+#define VERSION 1u
+#define HEAD 5u /* of a value: which, partition */
+#define MARK_BYTES (HEAD + 24u)
+#define PATH_BYTES 1024u
+
+static const uint8_t magic[8] = {'R', 'E', 'M', 'E', 'D', 'S', 'N', 'P'};
+static const uint8_t position_key[] = {'p', 'o', 's', 'i', 't', 'i', 'o', 'n'};
+
+/* One that is written or read. */
+struct snapshot {
+    struct remed_crc crc;
+    int file;
+    uint64_t count; /* records written or read, that of the position included */
+    uint8_t *buffer;
+    size_t begin, held; /* what lies in it */
+    uint8_t value[HEAD + REMED_RECORD_MAX];
+};
+
+static int fail_io(struct remed_error *error, const char *path, const char *what)
+{
+    int code = errno == ENOENT                     ? REMED_ENOENT
+               : errno == EACCES || errno == EPERM ? REMED_EPERM
+                                                   : REMED_EIO;
+    return remed_error_set(error, code, "snapshot: cannot %s %.100s: %s", what, path,
+                           strerror(errno));
+}
+
+static struct snapshot *begin(const struct remed_replica *replica)
+{
+    struct snapshot *snapshot = remed_allocate(&replica->allocator, sizeof *snapshot);
+    if (snapshot == NULL)
+        return NULL;
+    snapshot->file = -1;
+    snapshot->buffer = remed_reallocate(&replica->allocator, NULL, 0, BUFFER_BYTES);
+    if (snapshot->buffer == NULL) {
+        remed_release(&replica->allocator, snapshot, sizeof *snapshot);
+        return NULL;
+    }
+    remed_crc_init(&snapshot->crc);
+    return snapshot;
+}
+
+static void end(const struct remed_replica *replica, struct snapshot *snapshot)
+{
+    if (snapshot->file >= 0)
+        close(snapshot->file);
+    remed_release(&replica->allocator, snapshot->buffer, BUFFER_BYTES);
+    remed_release(&replica->allocator, snapshot, sizeof *snapshot);
+}
+
+static void store(uint8_t *to, uint64_t value, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++)
+        to[i] = (uint8_t)(value >> 8 * i);
+}
+
+static bool write_all(int file, const uint8_t *bytes, size_t length, off_t at)
+{
+    while (length > 0) {
+        ssize_t got = pwrite(file, bytes, length, at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            errno = got == 0 ? ENOSPC : errno;
+            return false;
+        }
+        bytes += got;
+        length -= (size_t)got;
+        at += got;
+    }
+    return true;
+}
+
+static bool flush(struct snapshot *snapshot)
+{
+    if (!write_all(snapshot->file, snapshot->buffer, snapshot->held, (off_t)snapshot->begin))
+        return false;
+    snapshot->begin += snapshot->held;
+    snapshot->held = 0;
+    return true;
+}
+
+static bool put(struct snapshot *snapshot, const uint8_t *key, size_t key_length, size_t length)
+{
+    const struct remed_message message = {.key = key,
+                                          .key_length = key_length,
+                                          .value = snapshot->value,
+                                          .value_length = length,
+                                          .offset = snapshot->count};
+    if (snapshot->held > BUFFER_BYTES - REMED_SEGMENT_WHOLE && !flush(snapshot))
+        return false;
+    snapshot->held +=
+        remed_segment_write(&snapshot->crc, snapshot->buffer + snapshot->held, &message);
+    snapshot->count++;
+    return true;
+}
+
+static bool put_entry(struct snapshot *snapshot, const struct remed_entry *entry)
+{
+    bool mark = entry->wire_length == 0;
+    uint8_t *at = snapshot->value;
+    at[0] = mark;
+    store(at + 1, entry->partition, 4);
+    if (mark) {
+        store(at + HEAD, entry->epoch, 8);
+        store(at + HEAD + 8, entry->sequence, 8);
+        store(at + HEAD + 16, entry->expires, 8);
+    } else {
+        memcpy(at + HEAD, remed_entry_wire(entry), entry->wire_length);
+    }
+    return put(snapshot, entry->bytes, entry->key_length,
+               mark ? MARK_BYTES : HEAD + entry->wire_length);
+}
+
+/* Marks from the oldest on, so that loading gives them the same order. */
+static bool put_all(struct snapshot *snapshot, const struct remed_replica *replica,
+                    const char *position)
+{
+    size_t length = strlen(position);
+    snapshot->begin = REMED_SEGMENT_HEADER; /* the header comes last */
+    memcpy(snapshot->value, position, length);
+    bool good = put(snapshot, position_key, sizeof position_key, length);
+    for (size_t i = 0; good && i < replica->bucket_count; i++)
+        for (const struct remed_entry *entry = replica->buckets[i]; good && entry != NULL;
+             entry = entry->chain)
+            if (entry->wire_length != 0)
+                good = put_entry(snapshot, entry);
+    for (const struct remed_entry *mark = replica->oldest; good && mark != NULL;
+         mark = mark->as.mark.newer)
+        good = put_entry(snapshot, mark);
+    return good && flush(snapshot);
+}
+
+static bool put_header(struct snapshot *snapshot)
+{
+    uint8_t header[REMED_SEGMENT_HEADER] = {0};
+    memcpy(header, magic, sizeof magic);
+    store(header + 8, VERSION, 4);
+    store(header + 16, snapshot->count, 8);
+    return write_all(snapshot->file, header, sizeof header, 0);
+}
+
+/* Makes the new name last over a loss of power. */
+static bool sync_folder(const char *path)
+{
+    char folder[PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
+             slash != NULL ? path : ".");
+    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = file >= 0 && fsync(file) == 0;
+    if (file >= 0)
+        close(file);
+    return good;
+}
+
+int remed_replica_save(const struct remed_replica *replica, const char *path, const char *position,
+                       struct remed_error *error)
+{
+    char beside[PATH_BYTES];
+    int rc = 0;
+    if (strlen(position) > REMED_SNAPSHOT_POSITION_MAX)
+        return remed_error_set(error, REMED_ELIMIT, "snapshot: the position is too long");
+    if (snprintf(beside, sizeof beside, "%s.tmp", path) >= (int)sizeof beside)
+        return remed_error_set(error, REMED_ELIMIT, "snapshot: the path is too long");
+    struct snapshot *snapshot = begin(replica);
+    if (snapshot == NULL)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a snapshot");
+    snapshot->file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (snapshot->file < 0)
+        rc = fail_io(error, beside, "create");
+    else if (!put_all(snapshot, replica, position) || !put_header(snapshot) ||
+             fsync(snapshot->file) < 0)
+        rc = fail_io(error, beside, "write");
+    else if (rename(beside, path) < 0 || !sync_folder(path))
+        rc = fail_io(error, path, "replace");
+    if (rc < 0 && snapshot->file >= 0)
+        unlink(beside);
+    end(replica, snapshot);
+    return rc;
+}
+
+/* Fills the buffer behind what is held; false when reading fails. */
+static bool fill(struct snapshot *snapshot)
+{
+    memmove(snapshot->buffer, snapshot->buffer + snapshot->begin, snapshot->held);
+    snapshot->begin = 0;
+    while (snapshot->held < BUFFER_BYTES) {
+        ssize_t got =
+            read(snapshot->file, snapshot->buffer + snapshot->held, BUFFER_BYTES - snapshot->held);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0;
+        snapshot->held += (size_t)got;
+    }
+    return true;
+}
+
+/* The next record: 1, 0 at the end, REMED_EIO, or REMED_EFORMAT for damage. */
+static int next(struct snapshot *snapshot, struct remed_message *message)
+{
+    size_t used;
+    if (snapshot->held < REMED_SEGMENT_WHOLE && !fill(snapshot))
+        return REMED_EIO;
+    if (snapshot->held == 0)
+        return 0;
+    if (remed_segment_read(&snapshot->crc, snapshot->buffer + snapshot->begin, snapshot->held,
+                           message, &used) != REMED_SEGMENT_OK ||
+        message->offset != snapshot->count)
+        return REMED_EFORMAT;
+    snapshot->count++;
+    snapshot->begin += used;
+    snapshot->held -= used;
+    return 1;
+}
+
+/* Begins at the first record; returns how many the header promises, or an error. */
+static int rewind_to_first(struct snapshot *snapshot, uint64_t *promised)
+{
+    uint8_t header[REMED_SEGMENT_HEADER];
+    snapshot->begin = snapshot->held = 0;
+    snapshot->count = 0;
+    if (lseek(snapshot->file, 0, SEEK_SET) < 0)
+        return REMED_EIO;
+    ssize_t got = read(snapshot->file, header, sizeof header);
+    if (got < 0)
+        return REMED_EIO;
+    if (got != sizeof header || memcmp(header, magic, sizeof magic) != 0)
+        return REMED_EFORMAT;
+    if (remed_load32_little(header + 8) != VERSION)
+        return REMED_EUNSUPPORTED;
+    *promised = remed_load64_little(header + 16);
+    return 0;
+}
+
+static bool is_position(const struct remed_message *message)
+{
+    return message->key_length == sizeof position_key &&
+           memcmp(message->key, position_key, sizeof position_key) == 0 &&
+           message->value_length <= REMED_SNAPSHOT_POSITION_MAX &&
+           (message->value_length == 0 ||
+            memchr(message->value, '\0', message->value_length) == NULL);
+}
+
+static bool is_sound(const struct remed_message *message)
+{
+    if (message->value_length <= HEAD || message->key_length > REMED_KEY_MAX)
+        return false;
+    return message->value[0] == 0 ? message->value_length <= HEAD + REMED_RECORD_MAX
+                                  : message->value[0] == 1 && message->value_length == MARK_BYTES;
+}
+
+/* Looks at all of it, and applies nothing. */
+static int check(struct snapshot *snapshot)
+{
+    struct remed_message message;
+    uint64_t promised = 0;
+    int rc = rewind_to_first(snapshot, &promised);
+    while (rc >= 0 && (rc = next(snapshot, &message)) == 1)
+        if (snapshot->count == 1 ? !is_position(&message) : !is_sound(&message))
+            rc = REMED_EFORMAT;
+    return rc == 0 && snapshot->count != promised ? REMED_ETRUNCATED : rc;
+}
+
+static void apply_mark(struct remed_replica *replica, const struct remed_message *message)
+{
+    const uint8_t *at = message->value + HEAD;
+    const struct remed_mark mark = {.key = message->key,
+                                    .key_length = message->key_length,
+                                    .epoch = remed_load64_little(at),
+                                    .sequence = remed_load64_little(at + 8),
+                                    .observed = remed_load64_little(at + 16),
+                                    .partition = remed_load32_little(message->value + 1)};
+    if (remed_replica_put_mark(replica, &mark) < 0)
+        replica->stats.forgotten++;
+}
+
+static int apply_all(struct remed_replica *replica, struct snapshot *snapshot, char *position,
+                     size_t size, uint64_t now, struct remed_error *error)
+{
+    struct remed_message message;
+    uint64_t promised;
+    int rc = rewind_to_first(snapshot, &promised), full = 0;
+    if (rc == 0)
+        rc = next(snapshot, &message);
+    if (rc == 1 && message.value_length >= size)
+        return remed_error_set(error, REMED_EINVAL, "snapshot: no room for its position");
+    if (rc == 1)
+        snprintf(position, size, "%.*s", (int)message.value_length, (const char *)message.value);
+    while (rc == 1 && (rc = next(snapshot, &message)) == 1) {
+        if (message.value[0] == 1) {
+            apply_mark(replica, &message);
+            continue;
+        }
+        message.partition = remed_load32_little(message.value + 1);
+        message.value += HEAD;
+        message.value_length -= HEAD;
+        int applied = remed_replica_apply_message(replica, &message, now, error);
+        full = applied == REMED_ELIMIT || applied == REMED_ENOMEM ? applied : full;
+    }
+    return rc < 0 ? rc : full;
+}
+
+int remed_replica_load(struct remed_replica *replica, const char *path, char *position, size_t size,
+                       uint64_t now, struct remed_error *error)
+{
+    struct snapshot *snapshot = begin(replica);
+    if (snapshot == NULL)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a snapshot");
+    snapshot->file = open(path, O_RDONLY | O_CLOEXEC);
+    int rc = snapshot->file < 0 ? fail_io(error, path, "open") : check(snapshot);
+    if (snapshot->file >= 0 && rc < 0)
+        remed_error_set(error, rc, "snapshot: %.100s is %s, at record %llu", path,
+                        rc == REMED_EUNSUPPORTED ? "of a version that this library can't read"
+                        : rc == REMED_EIO        ? "not readable"
+                        : rc == REMED_ETRUNCATED ? "cut short"
+                                                 : "damaged, or no snapshot",
+                        (unsigned long long)snapshot->count);
+    else if (rc == 0)
+        rc = apply_all(replica, snapshot, position, size, now, error);
+    end(replica, snapshot);
+    return rc;
+}
