@@ -159,7 +159,7 @@ static void test_batches(void)
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(publisher.under_way, 2);
     CU_ASSERT_EQUAL(remed_redis_publisher_deadline(&publisher), options.timeout);
-    CU_ASSERT_TRUE(sent(&publisher.link, "*521\r\n$7\r\nEVALSHA\r\n$40\r\naaaa"));
+    CU_ASSERT_TRUE(sent(&publisher.link, "*522\r\n$7\r\nEVALSHA\r\n$40\r\naaaa"));
     feed(&publisher.link, ":1\r\n");
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(delivered, 256);
@@ -167,8 +167,8 @@ static void test_batches(void)
     feed(&publisher.link, ":0\r\n");
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(delivered, 300);
-    CU_ASSERT_TRUE(
-        sent(&publisher.link, "$1\r\n3\r\n$1\r\n1\r\n$1\r\n7\r\n$1\r\nk\r\n$1\r\nv\r\n"));
+    CU_ASSERT_TRUE(sent(&publisher.link,
+                        "$1\r\n3\r\n$1\r\n1\r\n$1\r\n0\r\n$1\r\n7\r\n$1\r\nk\r\n$1\r\nv\r\n"));
     feed(&publisher.link, ":1\r\n");
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(delivered, 301);
@@ -183,7 +183,8 @@ static void test_sent_again(void)
     run_publisher();
     publish("b", "2", 2);
     run_publisher();
-    CU_ASSERT_TRUE(sent(&publisher.link, "$1\r\n1\r\n$1\r\n1\r\n$1\r\n7\r\n$1\r\na\r\n"));
+    CU_ASSERT_TRUE(
+        sent(&publisher.link, "$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n7\r\n$1\r\na\r\n"));
     remed_redis_link_drop(&publisher.link, "gone");
     publish("c", "3", 3);
     CU_ASSERT_EQUAL(run_publisher(), 0);
@@ -191,7 +192,8 @@ static void test_sent_again(void)
     connect_link(&publisher.link);
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(publisher.under_way, 3);
-    CU_ASSERT_TRUE(sent(&publisher.link, "$1\r\n2\r\n$1\r\n0\r\n$1\r\n7\r\n$1\r\nb\r\n"));
+    CU_ASSERT_TRUE(
+        sent(&publisher.link, "$1\r\n2\r\n$1\r\n0\r\n$1\r\n0\r\n$1\r\n7\r\n$1\r\nb\r\n"));
     feed(&publisher.link, ":0\r\n:1\r\n:1\r\n");
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(delivered, 3);

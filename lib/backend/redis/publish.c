@@ -9,33 +9,36 @@
 #define BATCH_MESSAGES 256u
 #define BATCH_BYTES (256u << 10)
 #define UNDER_WAY_MOST 64u
+#define RENEW_NS (3600 * REMED_NS_PER_S) /* the number's expiry is a day away then */
 #define OUT_BYTES ((size_t)1 << 20) /* beyond it nothing is added to what the socket waits for */
 
 /*
  * KEYS: stream, hash of the newest, the publisher's number.
- * ARGV: number, 1 when it is the first without an answer, entries to keep, key, value, key, value,
- * … Returns 1: done, 0: was done already, -1: its predecessor was not. The stream's entry has the
- * id of its predecessor in the field '', and so has the hash the id of the last; keys are never
- * empty. A value in the hash is "id value".
+ * ARGV: number, 1 when it is the first without an answer, 1 to put off the number's expiry,
+ *       entries to keep, key, value, key, value, …
+ * Returns 1: done, 0: was done already, -1: its predecessor was not.
+ *
+ * The stream's entry has the id of its predecessor in the field '', and so has the hash the id of
+ * the last; keys are never empty. A value in the hash is "id value".
  */
 static const char script[] =
     "local number, last = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[3]) or 0)\n"
     "if last >= number then return 0 end\n"
     "if ARGV[2] ~= '1' and last ~= number - 1 then return -1 end\n"
     "local entry, at = {KEYS[1]}, 1\n"
-    "if ARGV[3] ~= '0' then\n"
-    "  entry[2], entry[3], entry[4], at = 'MAXLEN', '~', ARGV[3], 4\n"
+    "if ARGV[4] ~= '0' then\n"
+    "  entry[2], entry[3], entry[4], at = 'MAXLEN', '~', ARGV[4], 4\n"
     "end\n"
     "entry[at + 1], entry[at + 2] = '*', ''\n"
     "entry[at + 3] = redis.call('HGET', KEYS[2], '') or '0-0'\n"
     "local newest = {}\n"
-    "for i = 4, #ARGV, 2 do\n"
-    "  entry[at + i], entry[at + i + 1] = ARGV[i], ARGV[i + 1]\n"
+    "for i = 5, #ARGV, 2 do\n"
+    "  entry[at + i - 1], entry[at + i] = ARGV[i], ARGV[i + 1]\n"
     "  newest[ARGV[i]] = i\n"
     "end\n"
     "local id = redis.call('XADD', unpack(entry))\n"
     "local set, sets, gone, goes = {KEYS[2], '', id}, 3, {KEYS[2]}, 1\n"
-    "for i = 4, #ARGV, 2 do\n"
+    "for i = 5, #ARGV, 2 do\n"
     "  if newest[ARGV[i]] ~= i then\n"
     "  elseif ARGV[i + 1] == '' then\n"
     "    goes = goes + 1\n"
@@ -46,7 +49,11 @@ static const char script[] =
     "end\n"
     "redis.call('HSET', unpack(set))\n"
     "if goes > 1 then redis.call('HDEL', unpack(gone)) end\n"
-    "redis.call('SET', KEYS[3], ARGV[1], 'EX', 86400)\n"
+    "if last == number - 1 and ARGV[3] == '0' then\n"
+    "  redis.call('INCR', KEYS[3])\n" /* much the cheaper, and keeps the expiry */
+    "else\n"
+    "  redis.call('SET', KEYS[3], ARGV[1], 'EX', 86400)\n"
+    "end\n"
     "return 1\n";
 
 int remed_redis_publisher_init(struct remed_redis_publisher *publisher, uint32_t max_pending,
@@ -175,8 +182,11 @@ int remed_redis_publisher_take(struct remed_redis_publisher *publisher,
 static void write_batch(struct remed_redis_publisher *publisher, struct remed_redis_batch *batch)
 {
     struct remed_redis_buffer *out = &publisher->link.out;
+    bool renews = publisher->link.now >= publisher->renew_at;
     batch->closed = true;
-    remed_resp_array(out, 9 + 2 * (uint64_t)batch->count);
+    if (renews)
+        publisher->renew_at = publisher->link.now + RENEW_NS;
+    remed_resp_array(out, 10 + 2 * (uint64_t)batch->count);
     remed_resp_text(out, "EVALSHA");
     remed_resp_text(out, publisher->link.sha);
     remed_resp_text(out, "3");
@@ -185,6 +195,7 @@ static void write_batch(struct remed_redis_publisher *publisher, struct remed_re
     remed_resp_text(out, publisher->publisher);
     remed_resp_number(out, batch->number);
     remed_resp_text(out, batch == publisher->first ? "1" : "0");
+    remed_resp_text(out, renews ? "1" : "0");
     remed_resp_number(out, publisher->options->max_entries);
     remed_redis_buffer_append(out, batch->body.bytes, batch->body.end);
     remed_redis_link_expect(&publisher->link);
@@ -228,30 +239,42 @@ static int take_answer(struct remed_redis_publisher *publisher, struct remed_res
     return 0;
 }
 
+static bool may_send(const struct remed_redis_publisher *publisher)
+{
+    const struct remed_redis_link *link = &publisher->link;
+    return link->state == REMED_REDIS_READY && publisher->unsent != NULL &&
+           publisher->under_way < UNDER_WAY_MOST && remed_redis_buffer_held(&link->out) < OUT_BYTES;
+}
+
+static void send_batches(struct remed_redis_publisher *publisher)
+{
+    struct remed_redis_link *link = &publisher->link;
+    if (link->state == REMED_REDIS_READY && publisher->session != link->session) {
+        publisher->session = link->session;
+        publisher->unsent = publisher->first;
+        publisher->under_way = 0;
+        publisher->renew_at = 0;
+    }
+    while (may_send(publisher)) {
+        write_batch(publisher, publisher->unsent);
+        publisher->unsent = publisher->unsent->next;
+        publisher->under_way++;
+    }
+    remed_redis_link_flush(link);
+}
+
 int remed_redis_publisher_run(struct remed_redis_publisher *publisher, struct remed_error *error)
 {
     struct remed_redis_link *link = &publisher->link;
     struct remed_resp_cursor reply;
     int rc = 1;
-    if (link->state == REMED_REDIS_READY && publisher->session != link->session) {
-        publisher->session = link->session;
-        publisher->unsent = publisher->first;
-        publisher->under_way = 0;
-    }
     while (link->state == REMED_REDIS_READY &&
            (rc = remed_redis_link_reply(link, &reply, error)) > 0 &&
            (rc = take_answer(publisher, &reply, error)) == 0)
         continue;
     if (rc < 0)
         return rc;
-    while (link->state == REMED_REDIS_READY && publisher->unsent != NULL &&
-           publisher->under_way < UNDER_WAY_MOST &&
-           remed_redis_buffer_held(&link->out) < OUT_BYTES) {
-        write_batch(publisher, publisher->unsent);
-        publisher->unsent = publisher->unsent->next;
-        publisher->under_way++;
-    }
-    remed_redis_link_flush(link);
+    send_batches(publisher);
     return link->more;
 }
 
@@ -260,6 +283,8 @@ int remed_redis_publisher_process(struct remed_redis_publisher *publisher, uint6
 {
     if (!publisher->wanted)
         return 0;
+    publisher->link.now = now;
+    send_batches(publisher); /* before answers are looked for: what was gathered is older */
     int rc = remed_redis_link_process(&publisher->link, now, error);
     return rc == 0 ? remed_redis_publisher_run(publisher, error) : rc;
 }
@@ -269,10 +294,7 @@ uint64_t remed_redis_publisher_deadline(const struct remed_redis_publisher *publ
     const struct remed_redis_link *link = &publisher->link;
     if (!publisher->wanted)
         return UINT64_MAX;
-    bool sends = link->state == REMED_REDIS_READY && publisher->unsent != NULL &&
-                 publisher->under_way < UNDER_WAY_MOST &&
-                 remed_redis_buffer_held(&link->out) < OUT_BYTES;
-    return sends ? 0 : remed_redis_link_deadline(link);
+    return may_send(publisher) ? 0 : remed_redis_link_deadline(link);
 }
 
 void remed_redis_publisher_give_up(struct remed_redis_publisher *publisher)

@@ -38,6 +38,7 @@ struct remed_redis_publisher {
     uint32_t under_way;
     uint64_t session; /* the link's, of what is under way */
     uint64_t next_number;
+    uint64_t renew_at; /* when the number's expiry on the server is put off again */
     uint64_t pending_bytes, max_pending_bytes;
     bool wanted;                      /* something was published once */
     char newest[300], publisher[340]; /* keys on the server */
