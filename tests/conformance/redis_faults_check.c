@@ -3,11 +3,14 @@
  * What can go wrong with a real Redis server. REMED_REDIS is the URI up to the stream's name,
  * REMED_REDIS_QUERY more parameters.
  *
- * redis_faults_check trim: of a stream that keeps little, a newcomer gets the newest of each key;
- * who fell behind is told so. redis_faults_check many: several publishers at once.
- * redis_faults_check follow SECONDS: a publisher and a subscriber, while the caller kills the
- * server. redis_faults_check stop PID SECONDS: the same while the server stands still, with the
- * longest call.
+ * - redis_faults_check trim: of a stream that keeps little, a newcomer gets the newest of each key;
+ *   who fell behind is told so.
+ * - redis_faults_check large: values of 1 MiB.
+ * - redis_faults_check many: several publishers at once.
+ * - redis_faults_check follow SECONDS: a publisher and a subscriber, while the caller kills the
+ *   server.
+ * - redis_faults_check stop PID SECONDS: the same while the server stands still, with the longest
+ *   call.
  */
 #include <remediate/redis.h>
 
@@ -26,6 +29,7 @@
 #define CALL_LIMIT_MS 1000.0 /* nothing blocks; the machine may be busy */
 
 static const char *server, *query;
+static uint8_t large[REMED_TRANSPORT_VALUE_MAX];
 
 struct end {
     struct remed_transport *transport;
@@ -72,7 +76,8 @@ static void on_message(void *context, const struct remed_message *message)
     struct end *end = context;
     uint32_t key;
     uint64_t value;
-    require(message->key_length == sizeof key && message->value_length == sizeof value,
+    require(message->key_length == sizeof key &&
+                (message->value_length == sizeof value || message->value_length == sizeof large),
             "a message of another form");
     memcpy(&key, message->key, sizeof key);
     memcpy(&value, message->value, sizeof value);
@@ -145,19 +150,25 @@ static void turn(struct end *end)
         require(holds, #holds);                                                                    \
     } while (0)
 
-/* False when the queue is full. */
-static bool publish(struct end *end, uint32_t key, uint64_t value)
+/* Bytes that begin with the value; false when the queue is full. */
+static bool publish_bytes(struct end *end, uint32_t key, uint64_t value, const uint8_t *bytes,
+                          size_t length)
 {
     struct remed_error error = {0};
     const struct remed_message message = {.key = (const uint8_t *)&key,
-                                          .value = (const uint8_t *)&value,
+                                          .value = bytes,
                                           .key_length = sizeof key,
-                                          .value_length = sizeof value};
+                                          .value_length = length};
     uint64_t begin = now_ns();
     int rc = remed_transport_publish(end->transport, &message, value, &error);
     note(&longest_publish, begin);
     require(rc == 0 || rc == REMED_EBUSY, error.message);
     return rc == 0;
+}
+
+static bool publish(struct end *end, uint32_t key, uint64_t value)
+{
+    return publish_bytes(end, key, value, (const uint8_t *)&value, sizeof value);
 }
 
 /* Rounds of all keys, each publication an entry of its own. */
@@ -210,6 +221,27 @@ static void trim(void)
     expect_fallen(resumed);
     close_end(slow);
     close_end(resumed);
+    close_end(late);
+    close_end(writer);
+}
+
+/* More than a scan's first step may ask for, and small ones between. */
+static void large_values(void)
+{
+    struct end *writer = open_end("large", "maxlen=4", NULL);
+    puts("values of 1 MiB");
+    for (uint32_t key = 0; key < KEYS; key++) {
+        uint64_t value = 1;
+        memcpy(large, &value, sizeof value);
+        while (key % 25 == 0 ? !publish_bytes(writer, key, value, large, sizeof large)
+                             : !publish(writer, key, value))
+            turn(writer);
+    }
+    UNTIL(writer, writer->delivered == KEYS);
+    struct end *late = open_end("large", "maxlen=4", "begin");
+    UNTIL(late, late->caught_up);
+    require(late->received == KEYS && late->disorder == 0, "a newcomer gets each key once");
+    printf("  a newcomer got %llu keys\n", (unsigned long long)late->received);
     close_end(late);
     close_end(writer);
 }
@@ -308,6 +340,8 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (strcmp(mode, "trim") == 0)
         trim();
+    else if (strcmp(mode, "large") == 0)
+        large_values();
     else if (strcmp(mode, "many") == 0)
         many();
     else if (strcmp(mode, "follow") == 0 && argc == 3)

@@ -14,7 +14,8 @@ if ! command -v redis-server >/dev/null 2>&1; then
 fi
 SERVERS_FOLDER=$(mktemp -d)
 . tests/servers/servers.sh
-trap 'servers_stop; rm -rf "$SERVERS_FOLDER"' EXIT
+other=
+trap 'servers_stop; [ -z "$other" ] || kill "$other"; rm -rf "$SERVERS_FOLDER"' EXIT
 servers_start_redis
 plain=redis://127.0.0.1:$REDIS_PORT
 secure=rediss://remediate:secret@127.0.0.1:$REDIS_TLS_PORT
@@ -49,11 +50,25 @@ redis-cli -p "$REDIS_PORT" set refused text >/dev/null
 refuses "$plain/refused" "WRONGTYPE"
 redis-cli -p "$REDIS_PORT" acl setuser reader on ">secret" "~*" +@read +select +ping >/dev/null
 refuses "redis://reader:secret@127.0.0.1:$REDIS_PORT/other" "NOPERM"
+port=$(free_port)
+python3 - "$port" <<'PYTHON' &
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    client, _ = listener.accept()
+    client.recv(1)
+    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+PYTHON
+other=$!
+wait_for_port "$port"
+refuses "redis://127.0.0.1:$port/other" "what is no reply of Redis"
+kill "$other"
+other=
 echo secret >"$SERVERS_FOLDER/password"
 "$remediate" publish "rediss://remediate@localhost:$REDIS_TLS_PORT/file?$cafile&password_file=$SERVERS_FOLDER/password" \
     <tests/data/records.jsonl
 
-for how in trim many; do
+for how in trim large many; do
     REMED_REDIS=$plain/ "$faults" $how
 done
 

@@ -362,6 +362,20 @@ static void test_scan_interrupted(void)
     CU_ASSERT_STRING_EQUAL(seen, "a=A ");
 }
 
+/* A reply that is too long is asked for in smaller steps; one alone that is too long is refused. */
+static void test_reply_too_long(void)
+{
+    scan_from_start();
+    feed(&subscriber.link, "$70000000\r\n");
+    CU_ASSERT_EQUAL(run_subscriber(), 0);
+    CU_ASSERT_EQUAL(subscriber.link.state, REMED_REDIS_DOWN);
+    connect_link(&subscriber.link);
+    CU_ASSERT_EQUAL(run_subscriber(), 0);
+    CU_ASSERT_TRUE(sent(&subscriber.link, "$1\r\n0\r\n$5\r\nCOUNT\r\n$1\r\n1\r\n"));
+    feed(&subscriber.link, "*2\r\n$1\r\n0\r\n$70000000\r\n");
+    CU_ASSERT_EQUAL(run_subscriber(), REMED_ELIMIT);
+}
+
 static void test_fallen_behind(void)
 {
     CU_ASSERT_EQUAL(remed_redis_subscriber_begin(&subscriber, "5-1", &error), 0);
@@ -462,6 +476,7 @@ static const struct test_case publish_cases[] = {
 static const struct test_case subscribe_cases[] = {
     {"from the beginning, while it changes", test_begin},
     {"a scan that is interrupted", test_scan_interrupted},
+    {"a reply that is too long", test_reply_too_long},
     {"fallen behind", test_fallen_behind},
     {"a server that lost entries", test_server_lost_entries},
     {"somebody else's entries", test_foreign_entries},

@@ -209,7 +209,8 @@ int remed_redis_subscriber_run(struct remed_redis_subscriber *subscriber, struct
             break;
     }
     remed_redis_link_flush(link);
-    return rc < 0 ? rc : link->more || remed_redis_buffer_held(&link->in) > 0;
+    bool idle = link->state != REMED_REDIS_READY || subscriber->asked;
+    return rc < 0 ? rc : link->more || remed_redis_buffer_held(&link->in) > 0 || !idle;
 }
 
 int remed_redis_subscriber_process(struct remed_redis_subscriber *subscriber, uint64_t now,
