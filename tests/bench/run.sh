@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/packages.sh
-install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libdpdk-dev libmsgpack-dev tcpdump python3 fio
+install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libssl-dev libdpdk-dev libmsgpack-dev tcpdump python3 fio
 
 cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DREMED_BENCH=ON -DREMED_TESTS=OFF \
     >/dev/null
