@@ -262,8 +262,8 @@ static void test_wrong_text(void)
         int code;
         uint32_t line, column;
     } wrongs[] = {
-        {"", REMED_EINVAL, 0, 0},
-        {"# none\n\n", REMED_EINVAL, 0, 0},
+        {"", REMED_EINVAL, 1, 1},
+        {"# none\n\n", REMED_EINVAL, 3, 1},
         {GOOD, REMED_ESYNTAX, 1, 1}, /* no number, for it is 0 */
         {"0 " GOOD, REMED_ESYNTAX, 1, 1},
         {"4294967296 " GOOD, REMED_ESYNTAX, 1, 1},

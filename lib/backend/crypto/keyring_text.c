@@ -168,7 +168,8 @@ int remed_keys_parse(struct remed_keys *keys, const char *text, size_t length,
             return rc;
         line.begin = newline != NULL ? newline + 1 : end;
     }
-    return keys->count > 0 ? 0 : remed_error_set(error, REMED_EINVAL, "no key in it");
+    line.at = line.begin;
+    return keys->count > 0 ? 0 : wrong(&line, REMED_EINVAL, "expected a key, and it ends");
 }
 
 int remed_keyring_parse(struct remed_keyring *keyring, const char *text, size_t length,
