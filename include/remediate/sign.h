@@ -44,7 +44,8 @@ struct remed_mac {
      * @param parts @p count parts, in their order
      * @param count above 0
      * @param[out] mac ::REMED_MAC_SIZE bytes
-     * @return 0; ::REMED_ENOENT for a key that is not held; any other code is handed on
+     * @return 0; ::REMED_ENOENT for a key that is not held; any other error is handed on, but
+     *         ::REMED_EFORMAT and ::REMED_EPERM, which speak of records, as ::REMED_EIO
      */
     int (*compute)(void *context, uint32_t key_id, const struct remed_mac_part *parts, size_t count,
                    uint8_t *mac);

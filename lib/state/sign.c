@@ -43,6 +43,8 @@ static int compute(const struct remed_mac *mac, uint32_t key_id, const struct re
     int rc = mac->compute(mac->context, key_id, parts, sizeof parts / sizeof *parts, result);
     if (rc == REMED_ENOENT)
         return remed_error_set(error, rc, "key %u is not held", key_id);
+    if (rc > 0 || rc == REMED_EFORMAT || rc == REMED_EPERM)
+        rc = REMED_EIO; /* those would say something of the record */
     return rc < 0 ? remed_error_set(error, rc, "no MAC: %s", remed_strerror(rc)) : 0;
 }
 

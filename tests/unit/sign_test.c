@@ -232,28 +232,36 @@ static void test_room(void)
     CU_ASSERT_EQUAL(verify_value(), 0);
 }
 
+/* Fails with the code that its context points to. */
 static int cannot(void *context, uint32_t key_id, const struct remed_mac_part *parts, size_t count,
                   uint8_t *result)
 {
-    (void)context, (void)key_id, (void)parts, (void)count, (void)result;
-    return REMED_EBUSY;
+    (void)key_id, (void)parts, (void)count, (void)result;
+    return *(const int *)context;
 }
 
 static void test_macs_that_fail(void)
 {
+    static const int codes[][2] = {{REMED_EBUSY, REMED_EBUSY},   {REMED_ENOMEM, REMED_ENOMEM},
+                                   {REMED_ENOENT, REMED_ENOENT}, {REMED_EFORMAT, REMED_EIO},
+                                   {REMED_EPERM, REMED_EIO},     {1, REMED_EIO}};
     sign(ID);
     mac.size = sizeof mac - 1;
     CU_ASSERT_EQUAL(verify_value(), REMED_EINVAL);
     mac.size = sizeof mac;
     mac.compute = NULL;
     CU_ASSERT_EQUAL(verify_value(), REMED_EINVAL);
-    mac.compute = cannot;
-    CU_ASSERT_EQUAL(verify_value(), REMED_EBUSY);
-    length = record_length;
-    CU_ASSERT_EQUAL(
-        remed_record_sign(&mac, ID, key, key_length, value, sizeof value, &length, &error),
-        REMED_EBUSY);
-    CU_ASSERT_EQUAL(length, record_length);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        int code = codes[i][0];
+        mac = (struct remed_mac){.size = sizeof mac, .context = &code, .compute = cannot};
+        length = record_length + REMED_SIGNATURE_SIZE;
+        CU_ASSERT_EQUAL(verify_value(), codes[i][1]);
+        length = record_length;
+        CU_ASSERT_EQUAL(
+            remed_record_sign(&mac, ID, key, key_length, value, sizeof value, &length, &error),
+            codes[i][1]);
+        CU_ASSERT_EQUAL(length, record_length);
+    }
 }
 
 static void test_strip(void)
