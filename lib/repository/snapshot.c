@@ -325,7 +325,7 @@ static int apply_all(struct remed_replica *replica, struct snapshot *snapshot, c
         message.partition = remed_load32_little(message.value + 1);
         message.value += HEAD;
         message.value_length -= HEAD;
-        int applied = remed_replica_apply_message(replica, &message, now, error);
+        int applied = remed_replica_apply_opened(replica, &message, now, error);
         full = applied == REMED_ELIMIT || applied == REMED_ENOMEM ? applied : full;
     }
     return rc < 0 ? rc : full;
