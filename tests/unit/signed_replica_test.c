@@ -6,9 +6,11 @@
 #include "unit/test.h"
 
 #include <remediate/crypto.h>
+#include <remediate/publisher.h>
 #include <remediate/repository.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OLD_KEY 1u
 #define NEW_KEY 2u
@@ -288,6 +290,74 @@ static void test_without_a_mac(void)
     CU_ASSERT(apply(plain, &cut) < 0);
 }
 
+static void on_message(void *context, const struct remed_message *message)
+{
+    int *applied = context;
+    *applied += remed_replica_apply_message(replica, message, 100, &error) >= 0;
+}
+
+static int publish(struct remed_publisher *publisher, const char *name)
+{
+    struct remed_record *const records[] = {record};
+    (void)make_value("edge-1", name, REMED_OP_UPSERT, 1, SIGN_NOT);
+    return remed_publisher_publish(publisher, records, 1, 1, &error);
+}
+
+/* From a publisher that signs, whose key changes, through a transport. */
+static void test_publisher(void)
+{
+    int applied = 0;
+    struct remed_publisher *publisher = NULL;
+    struct remed_transport_opts transport;
+    struct remed_publisher_opts opts;
+    remed_transport_opts_init(&transport, sizeof transport);
+    remed_publisher_opts_init(&opts, sizeof opts);
+    transport.events = (struct remed_transport_events){.context = &applied, .message = on_message};
+    opts.mac = &mac;
+    opts.key_id = OLD_KEY;
+    CU_ASSERT_EQUAL_FATAL(remed_publisher_new(&publisher, "memory:", &transport, &opts, &error), 0);
+    CU_ASSERT_EQUAL(publish(publisher, "a"), 1);
+    remed_publisher_sign_with(publisher, NEW_KEY);
+    CU_ASSERT_EQUAL(publish(publisher, "b"), REMED_ENOENT);
+    CU_ASSERT_EQUAL(remed_keyring_add(keyring, NEW_KEY, new_secret, 32, NULL), 0);
+    CU_ASSERT_EQUAL(publish(publisher, "b"), 1);
+    CU_ASSERT_EQUAL(remed_keyring_remove(keyring, OLD_KEY), 0);
+    CU_ASSERT_EQUAL(
+        remed_transport_subscribe(remed_publisher_transport(publisher), "begin", &error), 0);
+    for (uint64_t i = 0; i < 10; i++)
+        CU_ASSERT(remed_publisher_process(publisher, i, &error) >= 0);
+    CU_ASSERT_EQUAL(applied, 1);
+    check_counts(0, 1, 0); /* a is of a key that is gone */
+    struct value b = make_value("edge-1", "b", REMED_OP_UPSERT, 1, SIGN_NOT);
+    CU_ASSERT_EQUAL(held(replica, &b), 1);
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
+    mac.compute = NULL;
+    CU_ASSERT_EQUAL(remed_publisher_new(&publisher, "memory:", &transport, &opts, &error),
+                    REMED_EINVAL);
+}
+
+/* What a replica saves has no signatures: they were checked. */
+static void test_snapshot(void)
+{
+    char path[64], position[16];
+    struct remed_audit audit;
+    struct value kept = make_value("edge-1", "rx", REMED_OP_UPSERT, 1, OLD_KEY);
+    struct value late = make_value("edge-1", "tx", REMED_OP_UPSERT, 1, OLD_KEY);
+    struct value gone = make_value("edge-1", "tx", REMED_OP_REMOVE, 2, OLD_KEY);
+    struct remed_replica *loaded = make(&mac, NULL);
+    snprintf(path, sizeof path, "/tmp/remediate-signed-%ld", (long)getpid());
+    CU_ASSERT_EQUAL(apply(replica, &kept), REMED_APPLIED_NEW);
+    CU_ASSERT_EQUAL(apply(replica, &gone), REMED_APPLIED_REMOVED);
+    CU_ASSERT_EQUAL(remed_replica_save(replica, path, "7", &error), 0);
+    CU_ASSERT_EQUAL(remed_replica_load(loaded, path, position, sizeof position, 100, &error), 0);
+    CU_ASSERT_STRING_EQUAL(position, "7");
+    CU_ASSERT_EQUAL(remed_replica_audit(replica, loaded, NULL, NULL, &audit, sizeof audit), 0);
+    CU_ASSERT_EQUAL(audit.equal, 1);
+    CU_ASSERT_EQUAL(apply(loaded, &late), REMED_APPLIED_STALE);
+    remed_replica_free(loaded);
+    unlink(path);
+}
+
 static void test_options(void)
 {
     struct remed_replica *none = NULL;
@@ -315,6 +385,8 @@ static const struct test_case cases[] = {
     {"removal by the transport", test_removal_by_the_transport},
     {"rotation", test_rotation},
     {"without a mac", test_without_a_mac},
+    {"a publisher that signs", test_publisher},
+    {"snapshot files", test_snapshot},
     {"options", test_options},
     {NULL, NULL},
 };
