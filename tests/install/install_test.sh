@@ -23,6 +23,10 @@ gcc -std=c11 -Wall -Wextra -Werror -o "$work/mirror" examples/mirror.c \
 gcc -std=c11 -Wall -Wextra -Werror -o "$work/transport" examples/transport.c \
     $(pkg-config "$flags" --cflags --libs libremediate)
 [ "$("$work/transport" | tail -1)" = "key = three" ]
+# shellcheck disable=SC2046
+gcc -std=c11 -Wall -Wextra -Werror -o "$work/sign" examples/sign.c \
+    $(pkg-config "$flags" --cflags --libs libremediate-crypto)
+[ "$("$work/sign" | tail -1)" = "1 held, 1 altered" ]
 "$work/classify" tests/data/quickstart.pcap >"$work/flows"
 rows=$(grep -c '>' "$work/flows")
 expected=$("$work/usr/bin/remediate" flows -r tests/data/quickstart.pcap --json | wc -l)
@@ -37,7 +41,7 @@ cp examples/mirror.c "$work/app/main.c"
 cat >"$work/app/CMakeLists.txt" <<'EOF'
 cmake_minimum_required(VERSION 3.22)
 project(app C)
-find_package(libremediate REQUIRED COMPONENTS pcap)
+find_package(libremediate REQUIRED COMPONENTS pcap crypto)
 add_executable(app main.c)
 target_link_libraries(app PRIVATE libremediate::remediate-pcap_shared)
 EOF
