@@ -22,6 +22,7 @@ lscpu | sed -n 's/^Model name: */machine: /p'
 printf '%-34s %-24s %8s %8s %7s\n' work peer ours theirs ratio
 build/bench/tests/bench_flow
 build/bench/tests/bench_state
+build/bench/tests/bench_sign
 mkdir -p build/bench/disk # not in memory: this one is about syncing
 build/bench/tests/bench_file "$PWD/build/bench/disk"
 build/bench/tests/bench_filter "$capture"
