@@ -296,6 +296,7 @@ static void follow(double before, double during, double after, pid_t stopped)
     struct end *writer = open_end("follow", "timeout=2s", NULL);
     struct end *reader = open_end("follow", "timeout=2s", "begin");
     UNTIL(reader, reader->caught_up);
+    puts("  running");
     uint64_t number = run(writer, reader, before, 0);
     longest_process = longest_publish = 0;
     if (stopped != 0)

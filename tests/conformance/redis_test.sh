@@ -64,6 +64,12 @@ wait_for_port "$port"
 refuses "redis://127.0.0.1:$port/other" "what is no reply of Redis"
 kill "$other"
 other=
+# The permissions that docs/transports.md names suffice.
+redis-cli -p "$REDIS_PORT" acl setuser publisher on ">secret" "~least" "~least:*" +select "+script|load" +evalsha +get +set \
+    +incr +hget +hset +hdel +xadd >/dev/null
+redis-cli -p "$REDIS_PORT" acl setuser subscriber on ">secret" "~least" "~least:*" +select +hget +hscan +xread >/dev/null
+"$remediate" publish "redis://publisher:secret@127.0.0.1:$REDIS_PORT/least" <tests/data/records.jsonl
+"$remediate" audit tests/data/records.jsonl "redis://subscriber:secret@127.0.0.1:$REDIS_PORT/least" -q
 echo secret >"$SERVERS_FOLDER/password"
 "$remediate" publish "rediss://remediate@localhost:$REDIS_TLS_PORT/file?$cafile&password_file=$SERVERS_FOLDER/password" \
     <tests/data/records.jsonl
@@ -73,13 +79,17 @@ for how in trim large many; do
 done
 
 echo "killed with -9 and started again, with a subscriber"
-REMED_REDIS=$secure/ REMED_REDIS_QUERY=$cafile "$faults" follow 6 &
+REMED_REDIS=$secure/ REMED_REDIS_QUERY=$cafile "$faults" follow 6 >"$SERVERS_FOLDER/followed" &
 follower=$!
-sleep 2
+until grep -q running "$SERVERS_FOLDER/followed" || ! kill -0 $follower; do
+    sleep 0.1
+done
+sleep 1
 kill -9 "$REDIS_PID"
 sleep 1
 servers_run_redis
-wait $follower
+wait $follower || { cat "$SERVERS_FOLDER/followed"; exit 1; }
+cat "$SERVERS_FOLDER/followed"
 
 echo "killed with -9 in the middle of 100,000 publications"
 python3 - >"$SERVERS_FOLDER/records" <<'PYTHON'

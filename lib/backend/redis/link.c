@@ -374,6 +374,8 @@ int remed_redis_link_refused(struct remed_redis_link *link, const struct remed_r
                           link->options->password[0] != '\0';
     snprintf(text, sizeof text, "%.*s", (int)(reply->length < 150 ? reply->length : 150),
              (const char *)reply->text);
+    for (char *c = text; *c != '\0'; c++)
+        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
     bool passes = begins_with_one(text, passing);
     if (authenticating && !passes)
         text[strcspn(text, " ")] = '\0'; /* the rest may quote the password */

@@ -40,7 +40,9 @@ static long socket_control(BIO *bio, int command, long number, void *pointer)
 
 static const char *reason(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error(); /* the first: those behind it follow from it */
+    if (ERR_SYSTEM_ERROR(code))
+        return strerror(ERR_GET_REASON(code));
     const char *text = ERR_reason_error_string(code);
     return text != NULL ? text : "unknown error";
 }
