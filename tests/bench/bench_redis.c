@@ -110,7 +110,7 @@ static void open_end(struct end *end, const char *stream)
                                                   .delivered = on_delivered,
                                                   .message = on_message,
                                                   .caught_up = on_caught_up};
-    snprintf(uri, sizeof uri, "redis://%s:%d/%s?maxlen=0", host, port, stream);
+    snprintf(uri, sizeof uri, "redis://%s:%d/%s", host, port, stream);
     require(remed_transport_open(&end->transport, uri, &opts, &error) == 0, "cannot open");
 }
 
