@@ -94,9 +94,9 @@ REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char
  * @param tag of the first; the others count on from it
  * @param error filled when not all were taken; may be NULL
  * @return how many were taken, from the first on, when that is any; else ::REMED_EBUSY: try again
- *         after process; ::REMED_EINVAL for a record without domain or body; ::REMED_ELIMIT for one
- *         that is too long; ::REMED_ENOENT when the mac does not hold the key; ::REMED_EIO; others of
- *         the mac and of remed_transport_publish()
+ *         after process; ::REMED_EINVAL for a record without domain or body, or in a callback when
+ *         the publisher closes; ::REMED_ELIMIT for one that is too long; ::REMED_ENOENT when the mac
+ *         does not hold the key; ::REMED_EIO; others of the mac and of remed_transport_publish()
  */
 REMED_API int remed_publisher_publish(struct remed_publisher *publisher,
                                       struct remed_record *const *records, size_t count,

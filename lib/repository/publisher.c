@@ -267,6 +267,8 @@ static int publish(struct remed_publisher *publisher, struct remed_record *recor
 int remed_publisher_publish(struct remed_publisher *publisher, struct remed_record *const *records,
                             size_t count, uint64_t tag, struct remed_error *error)
 {
+    if (publisher->closing || publisher->close_later)
+        return remed_error_set(error, REMED_EINVAL, "publisher: it closes");
     if (count == 0 || count > INT_MAX)
         return remed_error_set(error, REMED_EINVAL, "publisher: a batch of %zu records", count);
     for (size_t i = 0; i < count; i++) {
@@ -353,7 +355,7 @@ static void keep(struct remed_publisher *publisher)
 
 static int close_now(struct remed_publisher *publisher, struct remed_error *error)
 {
-    publisher->closing = true;
+    publisher->closing = publisher->processing = true;
     int rc = remed_transport_close(publisher->transport, error);
     if (has_spool(publisher)) {
         keep(publisher);

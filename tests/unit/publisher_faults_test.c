@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The publisher among misfortunes: callbacks that publish again, a transport that leaves
+ * publications without a report or refuses one for good, a spool whose disk is full, foreign files
+ * in it. Every record that was taken is delivered, reported as lost, or kept.
+ */
+#include "unit/bindings.h"
+
+#include <remediate/publisher.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MOST 4096u
+
+/* The transport: takes `room` publications, delivers while `open`; `mute`, it never reports. */
+static struct {
+    struct remed_transport_events events;
+    uint64_t tags[MOST];
+    unsigned first, count, room, taken;
+    bool open, mute;
+    unsigned char refused; /* last byte of the inside address that it never takes; 0: none */
+} peer;
+
+static char folder[64];
+static struct remed_publisher *again; /* what each report publishes to once more, or NULL */
+static struct remed_record *record;
+static struct remed_error error;
+static uint64_t delivered, lost;
+static unsigned repeats;
+static int refusal;
+
+static int peer_open(void **state, const struct remed_uri *uri,
+                     const struct remed_transport_opts *opts,
+                     const struct remed_transport_events *events, struct remed_error *ignored)
+{
+    (void)uri;
+    (void)opts;
+    (void)ignored;
+    peer.events = *events;
+    *state = &peer;
+    return 0;
+}
+
+static int peer_publish(void *state, const struct remed_message *message, uint64_t tag,
+                        struct remed_error *ignored)
+{
+    (void)state;
+    (void)ignored;
+    if (peer.refused != 0 && message->key[13] == peer.refused)
+        return REMED_ELIMIT;
+    if (peer.count == peer.room)
+        return REMED_EBUSY;
+    peer.taken++;
+    peer.tags[(peer.first + peer.count++) % MOST] = tag;
+    return 0;
+}
+
+static int peer_subscribe(void *state, const char *from, struct remed_error *ignored)
+{
+    (void)state;
+    (void)from;
+    (void)ignored;
+    return 0;
+}
+
+static void end_all(int code)
+{
+    for (unsigned count = peer.count; count > 0; count--) {
+        uint64_t tag = peer.tags[peer.first];
+        peer.first = (peer.first + 1) % MOST;
+        peer.count--;
+        peer.events.delivered(peer.events.context, tag, code);
+    }
+}
+
+static int peer_process(void *state, uint64_t now, struct remed_error *ignored)
+{
+    (void)state;
+    (void)now;
+    (void)ignored;
+    if (peer.open)
+        end_all(0);
+    return 0;
+}
+
+static int peer_close(void *state, struct remed_error *ignored)
+{
+    (void)state;
+    (void)ignored;
+    if (!peer.mute)
+        end_all(REMED_EIO);
+    peer.first = peer.count = 0;
+    return 0;
+}
+
+static const struct remed_transport_driver peer_driver = {
+    .size = sizeof peer_driver,
+    .scheme = "peer",
+    .open = peer_open,
+    .publish = peer_publish,
+    .subscribe = peer_subscribe,
+    .process = peer_process,
+    .close = peer_close,
+};
+
+static int publish(struct remed_publisher *publisher, uint32_t number)
+{
+    make_binding(record, number, 1, REMED_OP_UPSERT, 0, 0, 0);
+    return remed_publisher_publish(publisher, &record, 1, number, &error);
+}
+
+static void on_delivered(void *context, uint64_t tag, int code)
+{
+    (void)context;
+    delivered += code == 0;
+    lost += code != 0;
+    if (again == NULL || repeats == 1000)
+        return;
+    repeats++;
+    refusal = publish(again, (uint32_t)tag);
+    CU_ASSERT(refusal == 1 || refusal == REMED_EINVAL);
+}
+
+static void setup(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/remediate-spool-XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    memset(&peer, 0, sizeof peer);
+    peer.room = 16;
+    delivered = lost = repeats = 0;
+    refusal = 0;
+    again = NULL;
+    CU_ASSERT_EQUAL_FATAL(remed_record_new(&record, NULL), 0);
+}
+
+static void teardown(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    CU_ASSERT_EQUAL(system(command), 0);
+    remed_record_free(record);
+    record = NULL;
+}
+
+static struct remed_publisher *make(const char *uri, bool spool)
+{
+    static const struct remed_transport_driver *const drivers[] = {&peer_driver};
+    struct remed_publisher *made = NULL;
+    struct remed_transport_opts transport;
+    struct remed_publisher_opts opts;
+    remed_transport_opts_init(&transport, sizeof transport);
+    transport.drivers = drivers;
+    transport.driver_count = 1;
+    remed_publisher_opts_init(&opts, sizeof opts);
+    opts.spool = spool ? folder : NULL;
+    opts.delivered = on_delivered;
+    CU_ASSERT_EQUAL_FATAL(remed_publisher_new(&made, uri, &transport, &opts, &error), 0);
+    return made;
+}
+
+static struct remed_publisher_stats stats_of(const struct remed_publisher *of)
+{
+    struct remed_publisher_stats stats;
+    remed_publisher_stats(of, &stats, sizeof stats);
+    return stats;
+}
+
+static void turn(struct remed_publisher *publisher, unsigned times)
+{
+    static uint64_t now = 1;
+    for (; times > 0; times--)
+        CU_ASSERT(remed_publisher_process(publisher, now += 200000000, &error) >= 0);
+}
+
+/* Each report publishes another: process comes back all the same, and closing takes none. */
+static void published_within(void)
+{
+    char uri[96];
+    snprintf(uri, sizeof uri, "file://%s/repository?sync=always", folder);
+    const char *const uris[] = {"memory:", uri, "peer:"};
+    for (unsigned i = 0; i < 3; i++) {
+        struct remed_publisher *publisher = again = make(uris[i], false);
+        peer.open = true;
+        delivered = lost = repeats = 0;
+        CU_ASSERT_EQUAL(publish(publisher, 1), 1);
+        turn(publisher, 3);
+        CU_ASSERT_EQUAL(delivered, 3);
+        CU_ASSERT_EQUAL(stats_of(publisher).pending, 1);
+        uint64_t before = repeats;
+        (void)remed_publisher_close(publisher, NULL);
+        CU_ASSERT_EQUAL(repeats, before + 1);
+        CU_ASSERT_EQUAL(refusal, REMED_EINVAL);
+        CU_ASSERT_EQUAL(delivered + lost, 4);
+    }
+}
+
+static const struct test_case cases[] = {
+    {"callbacks that publish", published_within},
+    {NULL, NULL},
+};
+
+const struct test_suite test_suites[] = {{"publisher among misfortunes", cases, setup, teardown},
+                                         {NULL, NULL, NULL, NULL}};
