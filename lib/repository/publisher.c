@@ -321,6 +321,21 @@ static int process(struct remed_publisher *publisher, uint64_t now, struct remed
     return rc < 0 ? rc : more > 0 || rc > 0;
 }
 
+/* Not delivered, and nowhere but here. A transport that closed without a report counts as one that
+ * gave it up. */
+static bool is_left(const struct remed_flight_slot *slot)
+{
+    return slot->state != REMED_FLIGHT_ENDED && slot->spool_offset == REMED_FLIGHT_DIRECT;
+}
+
+static void lose(struct remed_publisher *publisher, int code)
+{
+    struct remed_flight *flight = &publisher->flight;
+    for (uint64_t i = flight->first; i < flight->next; i++)
+        if (is_left(remed_flight_slot(flight, i)))
+            report(publisher, remed_flight_slot(flight, i)->tag, code);
+}
+
 /* What was in flight directly goes before all that is in the spool. */
 static void keep(struct remed_publisher *publisher)
 {
@@ -330,7 +345,7 @@ static void keep(struct remed_publisher *publisher)
     size_t bytes = 0;
     for (uint64_t i = flight->first; i < flight->next; i++) {
         const struct remed_flight_slot *slot = remed_flight_slot(flight, i);
-        if (slot->state == REMED_FLIGHT_LEFT && slot->spool_offset == REMED_FLIGHT_DIRECT) {
+        if (is_left(slot)) {
             count++;
             bytes += slot->key_length + slot->value_length;
         }
@@ -340,17 +355,15 @@ static void keep(struct remed_publisher *publisher)
     int rc = remed_spool_front_begin(&publisher->spool, &front, count, bytes);
     for (uint64_t i = flight->first; rc == 0 && i < flight->next; i++) {
         const struct remed_flight_slot *slot = remed_flight_slot(flight, i);
-        if (slot->state != REMED_FLIGHT_LEFT || slot->spool_offset != REMED_FLIGHT_DIRECT)
+        if (!is_left(slot))
             continue;
         const struct remed_message message = remed_flight_message(flight, slot);
         remed_spool_front_put(&publisher->spool, &front, &message);
     }
     if (rc == 0)
         rc = remed_spool_front_end(&publisher->spool, &front);
-    for (uint64_t i = flight->first; rc < 0 && i < flight->next; i++)
-        if (remed_flight_slot(flight, i)->state == REMED_FLIGHT_LEFT &&
-            remed_flight_slot(flight, i)->spool_offset == REMED_FLIGHT_DIRECT)
-            report(publisher, remed_flight_slot(flight, i)->tag, rc);
+    if (rc < 0)
+        lose(publisher, rc);
 }
 
 static int close_now(struct remed_publisher *publisher, struct remed_error *error)
@@ -361,6 +374,8 @@ static int close_now(struct remed_publisher *publisher, struct remed_error *erro
         keep(publisher);
         int closed = remed_spool_close(&publisher->spool, error);
         rc = rc < 0 ? rc : closed;
+    } else {
+        lose(publisher, REMED_EIO);
     }
     if (rc == 0 && publisher->stats.lost > 0)
         rc = remed_error_set(error, REMED_EIO, "publisher: %llu records were lost",

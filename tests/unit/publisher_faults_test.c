@@ -198,8 +198,30 @@ static void published_within(void)
     }
 }
 
+/* A transport that closes without a word: kept, or without a spool lost. */
+static void mute_transport(void)
+{
+    for (unsigned spool = 0; spool < 2; spool++) {
+        struct remed_publisher *publisher = make("peer:", spool != 0);
+        peer.mute = true;
+        lost = 0;
+        for (uint32_t i = 1; i <= 5; i++)
+            CU_ASSERT_EQUAL(publish(publisher, i), 1);
+        CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), spool != 0 ? 0 : REMED_EIO);
+        CU_ASSERT_EQUAL(lost, spool != 0 ? 0 : 5);
+    }
+    peer.mute = false;
+    peer.open = true;
+    peer.taken = 0;
+    struct remed_publisher *next = make("peer:", true);
+    turn(next, 5);
+    CU_ASSERT_EQUAL(peer.taken, 5);
+    CU_ASSERT_EQUAL(remed_publisher_close(next, &error), 0);
+}
+
 static const struct test_case cases[] = {
     {"callbacks that publish", published_within},
+    {"a transport that closes without reports", mute_transport},
     {NULL, NULL},
 };
 
