@@ -284,6 +284,17 @@ void remed_publisher_sign_with(struct remed_publisher *publisher, uint32_t key_i
     publisher->key_id = key_id;
 }
 
+/* The transport will never take what is held: it is lost in its turn, and the rest goes on. */
+static void lose_held(struct remed_publisher *publisher)
+{
+    struct remed_flight *flight = &publisher->flight;
+    const struct remed_message *held = &publisher->held;
+    uint64_t at, number = flight->next;
+    (void)remed_flight_fits(flight, held->key_length + held->value_length, &at); /* it was asked */
+    remed_flight_push(flight, held, publisher->held_tag, held->offset, at);
+    on_delivered(publisher, number, REMED_ELIMIT);
+}
+
 /* From the spool to the transport: 1 when there is more at once, 0, an error. */
 static int drain(struct remed_publisher *publisher, struct remed_error *error)
 {
@@ -300,8 +311,10 @@ static int drain(struct remed_publisher *publisher, struct remed_error *error)
         if (rc == 0)
             return 0;
         rc = send(publisher, &publisher->held, publisher->held_tag, publisher->held.offset, error);
-        if (rc < 0)
+        if (rc < 0 && rc != REMED_ELIMIT)
             return rc == REMED_EBUSY ? 0 : rc;
+        if (rc == REMED_ELIMIT)
+            lose_held(publisher);
         publisher->holds = false;
     }
     return 1;

@@ -219,9 +219,27 @@ static void mute_transport(void)
     CU_ASSERT_EQUAL(remed_publisher_close(next, &error), 0);
 }
 
+/* What the transport refuses for good when it comes from the spool does not stop the rest. */
+static void refused_from_the_spool(void)
+{
+    struct remed_publisher *publisher = make("peer:", true);
+    for (uint32_t i = 1; i <= 100; i++)
+        CU_ASSERT_EQUAL(publish(publisher, i), 1);
+    turn(publisher, 2);
+    peer.refused = 50;
+    peer.open = true;
+    turn(publisher, 30);
+    CU_ASSERT_EQUAL(delivered, 99);
+    CU_ASSERT_EQUAL(lost, 1);
+    CU_ASSERT_EQUAL(stats_of(publisher).pending, 0);
+    CU_ASSERT_EQUAL(stats_of(publisher).waiting, 0);
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), REMED_EIO);
+}
+
 static const struct test_case cases[] = {
     {"callbacks that publish", published_within},
     {"a transport that closes without reports", mute_transport},
+    {"refused for good, from the spool", refused_from_the_spool},
     {NULL, NULL},
 };
 
