@@ -62,6 +62,11 @@ static void report(struct remed_publisher *publisher, uint64_t tag, int code)
         publisher->delivered(publisher->context, tag, code);
 }
 
+static void on_spool_lost(void *context, uint64_t tag, int code)
+{
+    report(context, tag, code);
+}
+
 /* Slots whose reports have come, from the oldest on. */
 static void let_go(struct remed_publisher *publisher)
 {
@@ -188,6 +193,8 @@ int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
         memcpy(made->origin, opts.origin, strlen(opts.origin) + 1);
     if (opts.spool != NULL)
         rc = remed_spool_open(&made->spool, opts.spool, opts.spool_bytes, &allocator, error);
+    made->spool.lost = on_spool_lost;
+    made->spool.context = made;
     if (rc == 0)
         rc = open_transport(made, uri, transport, error);
     if (rc == 0) {

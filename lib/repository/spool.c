@@ -18,11 +18,14 @@
 #define VALUE_BYTES (REMED_SPOOL_TAG + REMED_TRANSPORT_VALUE_MAX)
 #define FRONT "front.tmp"
 
+/* The writer tells in order. What was handed out already is the publisher's, whatever the disk did
+ * with it. */
 static void on_written(void *context, uint64_t tag, int code)
 {
-    (void)context; /* what could not be synced is the writer's failure, which process tells */
-    (void)tag;
-    (void)code;
+    const struct remed_spool *spool = context;
+    uint64_t offset = spool->writer.next_offset - spool->writer.tags.count - 1;
+    if (code != 0 && offset >= spool->reader.next_offset && spool->lost != NULL)
+        spool->lost(spool->context, tag, code);
 }
 
 static uint64_t size_of(const struct remed_spool *spool, uint64_t first)
@@ -109,7 +112,7 @@ int remed_spool_open(struct remed_spool *spool, const char *path, uint64_t max_b
     spool->folder = spool->writer.lock = spool->writer.segment = spool->reader.segment = -1;
     spool->allocator = *allocator;
     spool->max_bytes = max_bytes;
-    spool->events.delivered = on_written;
+    spool->events = (struct remed_transport_events){.context = spool, .delivered = on_written};
     remed_crc_init(&spool->crc);
     int rc = open_folder(spool, path, error);
     if (rc == 0)

@@ -236,10 +236,43 @@ static void refused_from_the_spool(void)
     CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), REMED_EIO);
 }
 
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* No more room on the disk: what could not be kept is reported, one by one. */
+static void full_disk(void)
+{
+    struct remed_publisher *publisher = make("peer:", true);
+    for (uint32_t i = 1; i <= 100; i++)
+        CU_ASSERT_EQUAL(publish(publisher, i), 1);
+    turn(publisher, 2);
+    limit_files(20000);
+    for (uint32_t i = 101; i <= 400; i++)
+        CU_ASSERT_EQUAL(publish(publisher, i), 1);
+    turn(publisher, 2);
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), REMED_EIO);
+    limit_files(RLIM_INFINITY);
+    uint64_t missing = lost;
+    CU_ASSERT(missing >= 300);
+    peer.open = true;
+    peer.taken = 0;
+    publisher = make("peer:", true);
+    turn(publisher, 30);
+    CU_ASSERT_EQUAL(peer.taken + missing, 400);
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
+}
+
 static const struct test_case cases[] = {
     {"callbacks that publish", published_within},
     {"a transport that closes without reports", mute_transport},
     {"refused for good, from the spool", refused_from_the_spool},
+    {"a full disk at closing", full_disk},
     {NULL, NULL},
 };
 
