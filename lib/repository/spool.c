@@ -117,8 +117,11 @@ int remed_spool_open(struct remed_spool *spool, const char *path, uint64_t max_b
     int rc = open_folder(spool, path, error);
     if (rc == 0)
         rc = open_writer(spool, error);
-    spool->reader = (struct remed_file_reader){
-        .crc = &spool->crc, .folder = spool->folder, .segment = -1, .allocator = *allocator};
+    spool->reader = (struct remed_file_reader){.crc = &spool->crc,
+                                               .folder = spool->folder,
+                                               .segment = -1,
+                                               .allocator = *allocator,
+                                               .passes_damage = true};
     if (rc == 0) {
         spool->value = remed_reallocate(allocator, NULL, 0, VALUE_BYTES);
         if (spool->value == NULL || oldest(spool, &spool->done) < 0 || tidy(spool) < 0 ||

@@ -157,6 +157,7 @@ static struct remed_publisher *make(const char *uri, bool spool)
     transport.driver_count = 1;
     remed_publisher_opts_init(&opts, sizeof opts);
     opts.spool = spool ? folder : NULL;
+    opts.spool_bytes = 1u << 20;
     opts.delivered = on_delivered;
     CU_ASSERT_EQUAL_FATAL(remed_publisher_new(&made, uri, &transport, &opts, &error), 0);
     return made;
@@ -268,11 +269,42 @@ static void full_disk(void)
     CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
 }
 
+/* Segments that are none cost what is in them, and are counted; the others go. */
+static void damaged_segments(void)
+{
+    char command[256];
+    struct remed_publisher *publisher = make("peer:", true);
+    for (uint32_t i = 1; i <= 6000; i++) {
+        CU_ASSERT_EQUAL(publish(publisher, i), 1);
+        turn(publisher, i % 600 == 0);
+    }
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
+    snprintf(command, sizeof command,
+             "cd %s && set -- *.log && test $# -ge 6 && truncate -s 10 $2 && "
+             "printf x | dd of=$4 bs=1 conv=notrunc 2>/dev/null && rm $5 && mkdir $5",
+             folder);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+    peer.open = true;
+    peer.taken = 0;
+    peer.room = 1000;
+    publisher = make("peer:", true);
+    turn(publisher, 50);
+    CU_ASSERT(peer.taken > 2000 && peer.taken < 6000);
+    CU_ASSERT_EQUAL(stats_of(publisher).recovered, peer.taken);
+    CU_ASSERT_EQUAL(stats_of(publisher).damaged, 3);
+    CU_ASSERT_EQUAL(stats_of(publisher).waiting, 0);
+    CU_ASSERT_EQUAL(publish(publisher, 1), 1);
+    turn(publisher, 5);
+    CU_ASSERT_EQUAL(stats_of(publisher).pending, 0);
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
+}
+
 static const struct test_case cases[] = {
     {"callbacks that publish", published_within},
     {"a transport that closes without reports", mute_transport},
     {"refused for good, from the spool", refused_from_the_spool},
     {"a full disk at closing", full_disk},
+    {"segments of the spool that are none", damaged_segments},
     {NULL, NULL},
 };
 
