@@ -77,9 +77,9 @@ REMED_API void remed_publisher_opts_init(struct remed_publisher_opts *opts, size
  *        origin that of @p opts unless it has one; NULL for the defaults
  * @param opts NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_EPERM when another process has the
- *         spool; ::REMED_EIO when it can't be read; what remed_transport_open() returns;
- *         ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range, or a spool's folder that is a repository;
+ *         ::REMED_EPERM when another process has the spool; ::REMED_EIO when it can't be read; what
+ *         remed_transport_open() returns; ::REMED_ENOMEM
  */
 REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
                                   const struct remed_transport_opts *transport,

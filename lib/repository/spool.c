@@ -83,6 +83,18 @@ static int open_folder(struct remed_spool *spool, const char *path, struct remed
     return 0;
 }
 
+/* Not a spool that begins at its base: a repository, which would be handed out and removed. */
+static int check_folder(struct remed_spool *spool, struct remed_error *error)
+{
+    uint64_t first;
+    if (oldest(spool, &first) < 0)
+        return remed_error_set(error, REMED_EIO, "spool: cannot list %s", spool->path);
+    return first >= SPOOL_BASE / 2
+               ? 0
+               : remed_error_set(error, REMED_EINVAL, "spool: %s has segments of something else",
+                                 spool->path);
+}
+
 static int open_writer(struct remed_spool *spool, struct remed_error *error)
 {
     struct remed_file_writer *writer = &spool->writer;
@@ -109,12 +121,15 @@ int remed_spool_open(struct remed_spool *spool, const char *path, uint64_t max_b
                      const struct remed_allocator *allocator, struct remed_error *error)
 {
     memset(spool, 0, sizeof *spool);
+    spool->writer.first = SPOOL_BASE; /* until it is open */
     spool->folder = spool->writer.lock = spool->writer.segment = spool->reader.segment = -1;
     spool->allocator = *allocator;
     spool->max_bytes = max_bytes;
     spool->events = (struct remed_transport_events){.context = spool, .delivered = on_written};
     remed_crc_init(&spool->crc);
     int rc = open_folder(spool, path, error);
+    if (rc == 0)
+        rc = check_folder(spool, error);
     if (rc == 0)
         rc = open_writer(spool, error);
     spool->reader = (struct remed_file_reader){.crc = &spool->crc,

@@ -299,12 +299,40 @@ static void damaged_segments(void)
     CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
 }
 
+/* A repository is no spool; a segment with a name beyond all offsets is no segment. */
+static void foreign_folder(void)
+{
+    char uri[96], command[128];
+    struct remed_publisher_opts opts;
+    struct remed_publisher *publisher = NULL;
+    snprintf(uri, sizeof uri, "file://%s", folder);
+    publisher = make(uri, false);
+    CU_ASSERT_EQUAL(publish(publisher, 1), 1);
+    turn(publisher, 3);
+    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
+    remed_publisher_opts_init(&opts, sizeof opts);
+    opts.spool = folder;
+    CU_ASSERT_EQUAL(remed_publisher_new(&publisher, "memory:", NULL, &opts, &error), REMED_EINVAL);
+    snprintf(command, sizeof command, "cd %s && rm *.log && : >18446744073709551615.log", folder);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+    for (unsigned life = 0; life < 2; life++) {
+        publisher = make("peer:", true);
+        for (uint32_t i = 1; life == 0 && i <= 100; i++)
+            CU_ASSERT_EQUAL(publish(publisher, i), 1);
+        peer.open = life == 1;
+        turn(publisher, 20);
+        CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
+    }
+    CU_ASSERT_EQUAL(peer.taken, 16 + 100);
+}
+
 static const struct test_case cases[] = {
     {"callbacks that publish", published_within},
     {"a transport that closes without reports", mute_transport},
     {"refused for good, from the spool", refused_from_the_spool},
     {"a full disk at closing", full_disk},
     {"segments of the spool that are none", damaged_segments},
+    {"a folder that is no spool", foreign_folder},
     {NULL, NULL},
 };
 
