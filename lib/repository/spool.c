@@ -114,7 +114,11 @@ static int open_writer(struct remed_spool *spool, struct remed_error *error)
     if (remed_tags_init(&writer->tags, BUFFER_RECORDS, &spool->allocator) < 0)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a spool");
     int rc = remed_file_writer_open(writer, spool->path, error);
-    return rc == REMED_EBUSY ? REMED_EPERM : rc; /* trying again at once is no use */
+    if (rc != REMED_EBUSY)
+        return rc;
+    if (error != NULL)
+        error->code = REMED_EPERM;
+    return REMED_EPERM; /* trying again at once is no use */
 }
 
 int remed_spool_open(struct remed_spool *spool, const char *path, uint64_t max_bytes,
