@@ -91,8 +91,10 @@ static int open_from(struct remed_file_reader *reader, size_t at)
         passed++;
         rc = open_segment(reader, reader->firsts[++at]);
     }
-    if (rc == 1)
+    if (rc == 1) {
         reader->damaged += passed;
+        reader->bound = at + 1 < reader->first_count ? reader->firsts[at + 1] : UINT64_MAX;
+    }
     return rc == REMED_EFORMAT ? REMED_EIO : rc;
 }
 
@@ -146,7 +148,9 @@ static enum remed_segment_result take(struct remed_file_reader *reader,
         if (result != REMED_SEGMENT_OK)
             return result;
         pass(reader, used);
-        if (message->offset < reader->next_offset)
+        bool misplaced = reader->passes_damage && message->offset >= reader->bound;
+        reader->damaged += misplaced; /* handed out it would hide what lies before it */
+        if (misplaced || message->offset < reader->next_offset)
             continue;
         reader->next_offset = message->offset + 1;
         reader->started = true;

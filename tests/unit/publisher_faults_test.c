@@ -269,7 +269,8 @@ static void full_disk(void)
     CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
 }
 
-/* Segments that are none cost what is in them, and are counted; the others go. */
+/* Segments that are none, or under another's name, cost what is in them, and are counted; the
+ * others go. */
 static void damaged_segments(void)
 {
     char command[256];
@@ -281,7 +282,8 @@ static void damaged_segments(void)
     CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
     snprintf(command, sizeof command,
              "cd %s && set -- *.log && test $# -ge 6 && truncate -s 10 $2 && "
-             "printf x | dd of=$4 bs=1 conv=notrunc 2>/dev/null && rm $5 && mkdir $5",
+             "printf x | dd of=$4 bs=1 conv=notrunc 2>/dev/null && rm $5 && mkdir $5 && "
+             "cp $6 00000001099511000000.log",
              folder);
     CU_ASSERT_EQUAL_FATAL(system(command), 0);
     peer.open = true;
@@ -291,7 +293,7 @@ static void damaged_segments(void)
     turn(publisher, 50);
     CU_ASSERT(peer.taken > 2000 && peer.taken < 6000);
     CU_ASSERT_EQUAL(stats_of(publisher).recovered, peer.taken);
-    CU_ASSERT_EQUAL(stats_of(publisher).damaged, 3);
+    CU_ASSERT(stats_of(publisher).damaged > 500); /* three segments, and each that is misplaced */
     CU_ASSERT_EQUAL(stats_of(publisher).waiting, 0);
     CU_ASSERT_EQUAL(publish(publisher, 1), 1);
     turn(publisher, 5);
