@@ -45,7 +45,8 @@ struct remed_publisher_opts {
     uint64_t first_sequence; /**< for records with sequence 0, counted on from here; default 1. Greater
                                   than any before of this origin, such as the clock in ns */
     const char *spool;       /**< a folder for this publisher alone; NULL: none */
-    uint64_t spool_bytes;    /**< most bytes of the spool on the disk: 1 MiB at least; default 1 GiB */
+    uint64_t spool_bytes;    /**< most bytes of the spool on the disk: 1 MiB at least; default 1 GiB.
+                                  What is in flight at the closing comes on top, once */
     remed_publisher_fn delivered; /**< may be NULL */
     void *context;                /**< for @c delivered */
     const struct remed_allocator *allocator; /**< NULL: malloc */
