@@ -130,8 +130,7 @@ static void on_message(void *context, const struct remed_message *message)
 {
     struct gathering *gathering = context;
     struct remed_error error;
-    int rc = remed_replica_apply(gathering->replica, message->key, message->key_length,
-                                 message->value, message->value_length, real_ns(), &error);
+    int rc = remed_replica_apply_message(gathering->replica, message, real_ns(), &error);
     gathering->refused += rc == REMED_ELIMIT || rc == REMED_ENOMEM;
     if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->bad++ == 0)
         fail("offset %llu: %s", (unsigned long long)message->offset, error.message);
