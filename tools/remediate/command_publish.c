@@ -254,7 +254,7 @@ int command_publish(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     struct publishing publishing = {.wait = UINT64_MAX};
     int option, code;
-    if (!intake_init(&publishing.intake))
+    if (!intake_init(&publishing.intake, "-"))
         return fail("no memory");
     publishing.intake.defaults.source = REMED_LEARNED_EXTRACTED;
     remed_publisher_opts_init(&publishing.opts, sizeof publishing.opts);
