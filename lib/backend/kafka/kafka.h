@@ -25,10 +25,12 @@ struct remed_kafka {
     char servers[1024];
     char topic[256];
     char group[256];
+    char origin[256]; /* "": not told */
     int partitions,
         replication;       /* for a topic that is made; replication -1: the broker's default */
     rd_kafka_conf_t *conf; /* what the URI and the file say; copied for each client */
     rd_kafka_t *producer, *consumer;
+    rd_kafka_topic_t *producer_topic;
     rd_kafka_queue_t *producer_queue, *consumer_queue;
     rd_kafka_queue_t *answers[2]; /* to making the topic, by producer and by consumer */
     int wake;                     /* eventfd */

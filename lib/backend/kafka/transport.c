@@ -46,6 +46,10 @@ static int kafka_open(void **state, const struct remed_uri *uri,
     int rc = made->wake >= 0
                  ? remed_kafka_configure(made, uri, error)
                  : remed_error_set(error, REMED_EIO, "kafka: no eventfd: %s", strerror(errno));
+    if (rc == 0 && opts->origin != NULL &&
+        snprintf(made->origin, sizeof made->origin, "%s", opts->origin) >= (int)sizeof made->origin)
+        rc = remed_error_set(error, REMED_EINVAL, "kafka: the origin is longer than %zu bytes",
+                             sizeof made->origin - 1);
     if (rc < 0)
         release(made);
     else
@@ -59,16 +63,17 @@ static rd_kafka_resp_err_t produce(struct remed_kafka *kafka, const struct remed
 {
     void *value = message->value_length != 0 ? (void *)(uintptr_t)message->value : NULL;
     const rd_kafka_vu_t fields[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = kafka->topic},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = kafka->producer_topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY,
          .u.mem = {(void *)(uintptr_t)message->key, message->key_length}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, message->value_length}},
-        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)tag},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"origin", kafka->origin, -1}},
     };
-    rd_kafka_error_t *failure =
-        rd_kafka_produceva(kafka->producer, fields, sizeof fields / sizeof *fields);
+    size_t count = sizeof fields / sizeof *fields - (kafka->origin[0] == '\0');
+    rd_kafka_error_t *failure = rd_kafka_produceva(kafka->producer, fields, count);
     rd_kafka_resp_err_t code =
         failure != NULL ? rd_kafka_error_code(failure) : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_error_destroy(failure);
@@ -133,8 +138,7 @@ static int kafka_process(void *state, uint64_t now, struct remed_error *error)
     struct remed_kafka *kafka = state;
     uint64_t woken;
     int more = 0;
-    while (read(kafka->wake, &woken, sizeof woken) > 0)
-        continue;
+    (void)!read(kafka->wake, &woken, sizeof woken); /* takes all wakings at once */
     if (kafka->producer != NULL)
         more = rd_kafka_poll(kafka->producer, 0) > 0;
     if (kafka->fatal[0] != '\0')
@@ -183,6 +187,7 @@ static void close_producer(struct remed_kafka *kafka)
     while (rd_kafka_outq_len(kafka->producer) > 0 && rd_kafka_poll(kafka->producer, CLOSE_MS) > 0)
         continue;
     rd_kafka_queue_destroy(kafka->producer_queue);
+    rd_kafka_topic_destroy(kafka->producer_topic);
 }
 
 static int kafka_close(void *state, struct remed_error *error)
