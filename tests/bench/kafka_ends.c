@@ -167,17 +167,32 @@ void bench_open_publisher(struct bench_publisher *publisher, const char *topic, 
         open_bare_publisher(publisher, topic, linger);
 }
 
+static rd_kafka_resp_err_t produce(struct bench_publisher *publisher, const uint8_t *key,
+                                   size_t key_length, const uint8_t *value, size_t value_length)
+{
+    void *bytes = (void *)(uintptr_t)value;
+    if (publisher->headers)
+        return rd_kafka_producev(
+            publisher->client, RD_KAFKA_V_RKT(publisher->topic),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_length),
+            RD_KAFKA_V_VALUE(bytes, value_length), RD_KAFKA_V_HEADER("remediate", "1", 1),
+            RD_KAFKA_V_HEADER("origin", "bench", 5), RD_KAFKA_V_END);
+    return rd_kafka_produce(publisher->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, bytes,
+                            value_length, key, key_length, NULL) == 0
+               ? RD_KAFKA_RESP_ERR_NO_ERROR
+               : rd_kafka_last_error();
+}
+
 void bench_publish(struct bench_publisher *publisher, const uint8_t *key, size_t key_length,
                    const uint8_t *value, size_t value_length)
 {
     if (!publisher->ours) {
-        while (rd_kafka_produce(publisher->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
-                                (void *)(uintptr_t)value, value_length, key, key_length,
-                                NULL) != 0) {
-            if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-                die("produce", rd_kafka_err2str(rd_kafka_last_error()));
+        rd_kafka_resp_err_t code;
+        while ((code = produce(publisher, key, key_length, value, value_length)) ==
+               RD_KAFKA_RESP_ERR__QUEUE_FULL)
             rd_kafka_poll(publisher->client, 100);
-        }
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            die("produce", rd_kafka_err2str(code));
         return;
     }
     const struct remed_message message = {

@@ -13,6 +13,7 @@
 
 struct bench_publisher {
     bool ours;
+    bool headers;                      /* theirs: with the headers that ours always has */
     struct remed_transport *transport; /* ours */
     rd_kafka_t *client;                /* theirs */
     rd_kafka_topic_t *topic;
