@@ -126,6 +126,7 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
     if (in_group) {
         set_default(conf, kafka->conf, "partition.assignment.strategy", "cooperative-sticky");
         rd_kafka_conf_set_rebalance_cb(conf, remed_kafka_rebalance);
+        remed_kafka_own_sockets(conf);
     }
     int rc = make(RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
     if (rc < 0)

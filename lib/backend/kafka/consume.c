@@ -111,7 +111,8 @@ static void share(struct remed_kafka *kafka, int32_t partition, bool gained)
     kafka->shares[partition].ours = gained;
     kafka->shares[partition].caught_up = false;
     kafka->shares[partition].next = RD_KAFKA_OFFSET_BEGINNING;
-    kafka->events.share(kafka->events.context, (uint32_t)partition, gained);
+    if (!kafka->closing) /* callbacks come from process alone */
+        kafka->events.share(kafka->events.context, (uint32_t)partition, gained);
 }
 
 void remed_kafka_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
@@ -148,8 +149,8 @@ static void check_caught_up(struct remed_kafka *kafka)
 static void take(struct remed_kafka *kafka, const rd_kafka_message_t *from)
 {
     uint32_t partition = from->partition >= 0 ? (uint32_t)from->partition : UINT32_MAX;
-    if (partition >= kafka->share_count)
-        return;
+    if (partition >= kafka->share_count || !kafka->shares[partition].ours)
+        return; /* fetched before the group took the partition away */
     struct remed_kafka_partition *of = &kafka->shares[partition];
     if (from->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         of->next = from->offset;

@@ -3,7 +3,8 @@
  * The Kafka transport from within: a producer made with the first publication, a consumer made by
  * the subscription, and one eventfd that both wake.
  *
- * Threads: one thread a transport; librdkafka's own threads only fill its queues and the eventfd.
+ * Threads: one thread a transport; librdkafka's own threads only fill its queues and the eventfd,
+ * and make and close a group member's sockets.
  */
 #ifndef REMED_BACKEND_KAFKA_H
 #define REMED_BACKEND_KAFKA_H
@@ -12,13 +13,22 @@
 #include "base/base.h"
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 
 #define REMED_KAFKA_TEXT 512u
+#define REMED_KAFKA_SOCKETS 256u
 
 struct remed_kafka_partition {
     int64_t next;   /* offset of the next message, or where to begin */
     bool ours;      /* handed to us by the group, or by assignment */
     bool caught_up; /* the end was reached once */
+};
+
+/* A group member's connections, for close.c. */
+struct remed_kafka_sockets {
+    pthread_mutex_t mutex;
+    int open[REMED_KAFKA_SOCKETS]; /* -1: free */
+    bool cut;                      /* no other is made */
 };
 
 struct remed_kafka {
@@ -31,13 +41,14 @@ struct remed_kafka {
     rd_kafka_conf_t *conf; /* what the URI and the file say; copied for each client */
     rd_kafka_t *producer, *consumer;
     rd_kafka_topic_t *producer_topic;
+    struct remed_kafka_sockets sockets;
     rd_kafka_queue_t *producer_queue, *consumer_queue;
     rd_kafka_queue_t *answers[2]; /* to making the topic, by producer and by consumer */
     int wake;                     /* eventfd */
     struct remed_transport_events events;
     struct remed_log log;
     char from[8192]; /* the subscription's */
-    bool subscribes, assigned, caught_up;
+    bool subscribes, assigned, caught_up, closing;
     struct remed_kafka_partition *shares;
     uint32_t share_count;
     uint32_t max_pending;
@@ -63,5 +74,13 @@ int remed_kafka_consume(struct remed_kafka *kafka, uint64_t now, struct remed_er
 /* The group gave and took partitions. */
 void remed_kafka_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t *list, void *opaque);
+
+void remed_kafka_sockets_init(struct remed_kafka_sockets *sockets);
+void remed_kafka_sockets_fini(struct remed_kafka_sockets *sockets);
+/* Has a client make its sockets by us. */
+void remed_kafka_own_sockets(rd_kafka_conf_t *conf);
+/* Both take a second at most each, whatever the broker does. */
+void remed_kafka_close_producer(struct remed_kafka *kafka);
+void remed_kafka_close_consumer(struct remed_kafka *kafka);
 
 #endif

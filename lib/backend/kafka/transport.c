@@ -16,7 +16,9 @@
 #error "librdkafka's message opaque can't hold a 64-bit tag on this machine"
 #endif
 
-#define CLOSE_MS 100
+#define CLOSE_MS 1000    /* at most, of each client */
+#define CLOSE_TURN_MS 10 /* of that, between two looks */
+#define CLOSE_BATCH 64u
 
 static void release(struct remed_kafka *kafka)
 {
@@ -25,6 +27,7 @@ static void release(struct remed_kafka *kafka)
         rd_kafka_conf_destroy(kafka->conf);
     if (kafka->wake >= 0)
         close(kafka->wake);
+    remed_kafka_sockets_fini(&kafka->sockets);
     remed_release(&allocator, kafka->shares, kafka->share_count * sizeof *kafka->shares);
     remed_release(&allocator, kafka, sizeof *kafka);
 }
@@ -42,6 +45,7 @@ static int kafka_open(void **state, const struct remed_uri *uri,
     made->log = opts->log;
     made->max_pending = opts->max_pending;
     made->max_pending_bytes = opts->max_pending_bytes;
+    remed_kafka_sockets_init(&made->sockets);
     made->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int rc = made->wake >= 0
                  ? remed_kafka_configure(made, uri, error)
@@ -180,33 +184,18 @@ static void kafka_stats(const void *state, struct remed_transport_stats *stats)
     stats->reconnects += ((const struct remed_kafka *)state)->reconnects;
 }
 
-/* What is pending is purged, and reported as lost, so closing does not wait for a broker. */
-static void close_producer(struct remed_kafka *kafka)
-{
-    rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while (rd_kafka_outq_len(kafka->producer) > 0 && rd_kafka_poll(kafka->producer, CLOSE_MS) > 0)
-        continue;
-    rd_kafka_queue_destroy(kafka->producer_queue);
-    rd_kafka_topic_destroy(kafka->producer_topic);
-}
-
 static int kafka_close(void *state, struct remed_error *error)
 {
     struct remed_kafka *kafka = state;
     (void)error;
-    if (kafka->producer != NULL)
-        close_producer(kafka);
-    if (kafka->consumer != NULL && kafka->group[0] != '\0')
-        rd_kafka_consumer_close(kafka->consumer);
-    if (kafka->consumer_queue != NULL)
-        rd_kafka_queue_destroy(kafka->consumer_queue);
+    kafka->closing = true;
     for (unsigned i = 0; i < 2; i++)
         if (kafka->answers[i] != NULL)
             rd_kafka_queue_destroy(kafka->answers[i]);
     if (kafka->producer != NULL)
-        rd_kafka_destroy(kafka->producer);
+        remed_kafka_close_producer(kafka);
     if (kafka->consumer != NULL)
-        rd_kafka_destroy_flags(kafka->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        remed_kafka_close_consumer(kafka);
     release(kafka);
     return 0;
 }
