@@ -4,7 +4,8 @@
  * from one thread, then read from the beginning and applied by one thread; and what a key takes in
  * the replica's memory. docs/scaling.md reckons with these.
  *
- * bench_kafka_scale TOPIC [PROPERTIES]: the topic is new; PROPERTIES as in a URI, with their '&'.
+ * bench_kafka_scale publish|read TOPIC [PROPERTIES]: in two processes, so that memory is the
+ * reader's own; the topic is new to publish; PROPERTIES as in a URI, with their '&'.
  */
 #include "conformance/live.h"
 
@@ -83,12 +84,17 @@ static void read_all(const char *uri)
         live_drive(transport, 100);
     double seconds = (double)(live_now() - begin) * 1e-9;
     uint64_t peak = live_memory_peak();
+    struct remed_replica_stats stats;
+    remed_replica_stats(replica, &stats, sizeof stats);
     remed_transport_close(transport, NULL);
+    if (messages < KEYS)
+        live_die("only %llu messages came", (unsigned long long)messages);
     printf("subscribe and apply: %.0f records/s, %.1f MB/s of keys and values, %.1f bytes each\n",
            (double)messages / seconds, (double)bytes * 1e-6 / seconds,
            (double)bytes / (double)messages);
-    printf("replica: %.0f bytes resident a key, %.0f at the peak of reading\n",
-           (double)(live_memory() - before) / KEYS, (double)(peak - before) / KEYS);
+    printf("replica: %.0f bytes a key in entries, %.0f resident, %.0f at the peak of reading\n",
+           (double)stats.bytes / KEYS, (double)(live_memory() - before) / KEYS,
+           (double)(peak - before) / KEYS);
     remed_replica_free(replica);
 }
 
@@ -96,11 +102,13 @@ int main(int argc, char **argv)
 {
     char uri[1024];
     const char *broker = getenv("REMED_KAFKA");
-    if (argc < 2 || broker == NULL)
-        live_die("usage: REMED_KAFKA=HOST:PORT bench_kafka_scale TOPIC [PROPERTIES]");
-    snprintf(uri, sizeof uri, "kafka://%s/%s?partitions=1%s", broker, argv[1],
-             argc > 2 ? argv[2] : "");
-    publish_all(uri);
-    read_all(uri);
+    if (argc < 3 || broker == NULL)
+        live_die("usage: REMED_KAFKA=HOST:PORT bench_kafka_scale publish|read TOPIC [PROPERTIES]");
+    snprintf(uri, sizeof uri, "kafka://%s/%s?partitions=1%s", broker, argv[2],
+             argc > 3 ? argv[3] : "");
+    if (strcmp(argv[1], "publish") == 0)
+        publish_all(uri);
+    else
+        read_all(uri);
     return 0;
 }

@@ -85,7 +85,7 @@ void bench_delete_topic(const char *topic)
     finish(client, answers);
 }
 
-static struct remed_transport *open_ours(const char *topic, unsigned linger_ms,
+static struct remed_transport *open_ours(const char *topic, unsigned linger_ms, bool headers,
                                          const struct remed_transport_events *events)
 {
     const struct remed_transport_driver *const drivers[] = {remed_kafka_driver()};
@@ -99,7 +99,8 @@ static struct remed_transport *open_ours(const char *topic, unsigned linger_ms,
     opts.max_pending = PENDING;
     opts.origin = "bench";
     opts.events = *events;
-    snprintf(uri, sizeof uri, "kafka://%s/%s?linger.ms=%u", broker(), topic, linger_ms);
+    snprintf(uri, sizeof uri, "kafka://%s/%s?linger.ms=%u&headers=%s", broker(), topic, linger_ms,
+             headers ? "yes" : "no");
     if (remed_transport_open(&transport, uri, &opts, &error) < 0)
         die(uri, error.message);
     return transport;
@@ -162,7 +163,7 @@ void bench_open_publisher(struct bench_publisher *publisher, const char *topic, 
     snprintf(linger, sizeof linger, "%u", linger_ms);
     publisher->delivered = 0;
     if (publisher->ours)
-        publisher->transport = open_ours(topic, linger_ms, &events);
+        publisher->transport = open_ours(topic, linger_ms, publisher->headers, &events);
     else
         open_bare_publisher(publisher, topic, linger);
 }
@@ -239,6 +240,7 @@ static void open_bare_subscriber(struct bench_subscriber *subscriber, const char
     set(conf, "auto.offset.reset", "error");
     set(conf, "fetch.error.backoff.ms", "50");
     set(conf, "queued.max.messages.kbytes", "32768");
+    set(conf, "queued.min.messages", "400000");
     subscriber->client = make(RD_KAFKA_CONSUMER, conf);
     rd_kafka_poll_set_consumer(subscriber->client);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
@@ -257,7 +259,7 @@ void bench_open_subscriber(struct bench_subscriber *subscriber, const char *topi
         open_bare_subscriber(subscriber, topic, partitions);
         return;
     }
-    subscriber->transport = open_ours(topic, 0, &events);
+    subscriber->transport = open_ours(topic, 0, true, &events);
     if (remed_transport_subscribe(subscriber->transport, "begin", &error) < 0)
         die(topic, error.message);
 }

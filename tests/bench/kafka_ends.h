@@ -13,7 +13,7 @@
 
 struct bench_publisher {
     bool ours;
-    bool headers;                      /* theirs: with the headers that ours always has */
+    bool headers;                      /* those that are our default */
     struct remed_transport *transport; /* ours */
     rd_kafka_t *client;                /* theirs */
     rd_kafka_topic_t *topic;

@@ -15,8 +15,11 @@ SERVERS_FOLDER=$(mktemp -d)
 . tests/servers/servers.sh
 trap 'servers_stop; rm -rf "$SERVERS_FOLDER"' EXIT INT TERM
 
-# Bytes on the broker's disk for each of a million keys of a topic of one partition.
-print_disk() {
+# A million NAT bindings in one partition, published with more properties of librdkafka.
+bench_partition() {
+    echo "one partition, a million NAT bindings${2:+, $2}:"
+    build/bench/tests/bench_kafka_scale publish "$1" "${2:+&$2}"
+    build/bench/tests/bench_kafka_scale read "$1"
     du -sb "$SERVERS_FOLDER/kafka/$1-0" |
         awk '{ printf "broker: %.0f bytes on disk a key\n", $1 / 1000000 }'
 }
@@ -27,12 +30,9 @@ bench_kafka() {
     export REMED_KAFKA
     printf '%-34s %-24s %8s %8s %7s\n' work peer ours theirs ratio
     build/bench/tests/bench_kafka
-    echo "one partition, a million NAT bindings:"
-    build/bench/tests/bench_kafka_scale scale
-    print_disk scale
-    echo "the same, compression.type=lz4:"
-    build/bench/tests/bench_kafka_scale scale-lz4 '&compression.type=lz4'
-    print_disk scale-lz4
+    bench_partition scale ""
+    bench_partition scale-lz4 compression.type=lz4
+    bench_partition scale-bare headers=no
 }
 
 lscpu | sed -n 's/^Model name: */machine: /p'

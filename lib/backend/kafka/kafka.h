@@ -36,6 +36,7 @@ struct remed_kafka {
     char topic[256];
     char group[256];
     char origin[256]; /* "": not told */
+    bool headers;     /* messages carry them */
     int partitions,
         replication;       /* for a topic that is made; replication -1: the broker's default */
     rd_kafka_conf_t *conf; /* what the URI and the file say; copied for each client */

@@ -76,7 +76,8 @@ static rd_kafka_resp_err_t produce(struct remed_kafka *kafka, const struct remed
         {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
         {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"origin", kafka->origin, -1}},
     };
-    size_t count = sizeof fields / sizeof *fields - (kafka->origin[0] == '\0');
+    size_t count = sizeof fields / sizeof *fields;
+    count -= kafka->headers ? kafka->origin[0] == '\0' : 2;
     rd_kafka_error_t *failure = rd_kafka_produceva(kafka->producer, fields, count);
     rd_kafka_resp_err_t code =
         failure != NULL ? rd_kafka_error_code(failure) : RD_KAFKA_RESP_ERR_NO_ERROR;
