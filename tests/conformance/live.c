@@ -5,6 +5,9 @@
 #if defined(REMED_HAVE_KAFKA)
 #include <remediate/kafka.h>
 #endif
+#if defined(REMED_HAVE_REDIS)
+#include <remediate/redis.h>
+#endif
 
 #include <poll.h>
 #include <stdarg.h>
@@ -43,10 +46,13 @@ void live_die(const char *format, ...)
 
 void live_opts(struct remed_transport_opts *opts)
 {
-    static const struct remed_transport_driver *drivers[1];
+    static const struct remed_transport_driver *drivers[2];
     remed_transport_opts_init(opts, sizeof *opts);
 #if defined(REMED_HAVE_KAFKA)
     drivers[opts->driver_count++] = remed_kafka_driver();
+#endif
+#if defined(REMED_HAVE_REDIS)
+    drivers[opts->driver_count++] = remed_redis_driver();
 #endif
     opts->drivers = drivers;
 }

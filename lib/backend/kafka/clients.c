@@ -122,7 +122,8 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
     set_default(conf, kafka->conf, "auto.offset.reset", "error");
     set_default(conf, kafka->conf, "fetch.error.backoff.ms", "50");
     set_default(conf, kafka->conf, "reconnect.backoff.max.ms", "1000");
-    /* librdkafka rests for up to a second when its queue is full, so these bound the rate as well. */
+    /* librdkafka rests for up to a second when its queue is full, so these bound the rate as well.
+     */
     set_default(conf, kafka->conf, "queued.max.messages.kbytes", "32768");
     set_default(conf, kafka->conf, "queued.min.messages", "400000");
     if (in_group) {

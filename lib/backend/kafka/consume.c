@@ -11,8 +11,7 @@
  * Threads: the transport's thread.
  */
 #include "backend/kafka/kafka.h"
-
-#include <stdio.h>
+#include "backend/kafka/position.h"
 
 #define METADATA_MS 50
 #define RETRY_NS (100 * 1000000ull)
@@ -35,21 +34,28 @@ static int grow_shares(struct remed_kafka *kafka, uint32_t count)
     return 0;
 }
 
-/* Positions are "partition:offset", parted by commas. A partition that is not named begins. */
-static int64_t begin_of(const struct remed_kafka *kafka, uint32_t partition)
+void remed_kafka_forget_position(struct remed_kafka *kafka)
 {
+    if (kafka->from != NULL)
+        remed_release(&kafka->allocator, kafka->from, strlen(kafka->from) + 1);
+    kafka->from = NULL;
+}
+
+/* Where each partition is to begin. One that a position does not name begins at its beginning. */
+static void place_shares(struct remed_kafka *kafka)
+{
+    bool at_end = strcmp(kafka->from, "end") == 0;
     const char *at = kafka->from;
-    unsigned long long number, offset;
-    int length = 0;
-    if (strcmp(at, "end") == 0)
-        return RD_KAFKA_OFFSET_END;
-    while (sscanf(at, "%llu:%llu%n", &number, &offset, &length) == 2) {
-        if (number == partition)
-            return (int64_t)offset;
-        at += length;
-        at += *at == ',';
+    uint32_t partition;
+    int64_t offset;
+    for (uint32_t i = 0; i < kafka->share_count; i++)
+        kafka->shares[i].next = at_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    while (remed_kafka_read_place(&at, &partition, &offset)) {
+        if (partition < kafka->share_count)
+            kafka->shares[partition].next = offset;
+        if (*at == '\0')
+            break;
     }
-    return RD_KAFKA_OFFSET_BEGINNING;
 }
 
 static int count_partitions(struct remed_kafka *kafka)
@@ -79,9 +85,9 @@ static int assign_all(struct remed_kafka *kafka, uint64_t now, struct remed_erro
         return 0; /* no broker, or no topic yet */
     if (grow_shares(kafka, (uint32_t)count) < 0)
         return remed_error_set(error, REMED_ENOMEM, "kafka: no memory for %d partitions", count);
+    place_shares(kafka);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int i = 0; i < count; i++) {
-        kafka->shares[i].next = begin_of(kafka, (uint32_t)i);
         kafka->shares[i].ours = true;
         rd_kafka_topic_partition_list_add(list, kafka->topic, i)->offset = kafka->shares[i].next;
     }
@@ -90,6 +96,7 @@ static int assign_all(struct remed_kafka *kafka, uint64_t now, struct remed_erro
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return remed_error_set(error, REMED_EIO, "kafka: %s", rd_kafka_err2str(code));
     kafka->assigned = true;
+    remed_kafka_forget_position(kafka);
     return 1;
 }
 

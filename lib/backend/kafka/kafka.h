@@ -48,7 +48,7 @@ struct remed_kafka {
     int wake;                     /* eventfd */
     struct remed_transport_events events;
     struct remed_log log;
-    char from[8192]; /* the subscription's */
+    char *from; /* the subscription's, until partitions are assigned; NULL without */
     bool subscribes, assigned, caught_up, closing;
     struct remed_kafka_partition *shares;
     uint32_t share_count;
@@ -70,6 +70,8 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
 void remed_kafka_make_topic(struct remed_kafka *kafka, rd_kafka_t *client,
                             rd_kafka_queue_t **answers);
 
+/* Lets go of the text of `from`. */
+void remed_kafka_forget_position(struct remed_kafka *kafka);
 /* The consumer's part of process: 1 when there is more at once. */
 int remed_kafka_consume(struct remed_kafka *kafka, uint64_t now, struct remed_error *error);
 /* The group gave and took partitions. */

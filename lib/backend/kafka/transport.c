@@ -6,6 +6,7 @@
  * Threads: one thread a transport.
  */
 #include "backend/kafka/kafka.h"
+#include "backend/kafka/position.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static void release(struct remed_kafka *kafka)
         rd_kafka_conf_destroy(kafka->conf);
     if (kafka->wake >= 0)
         close(kafka->wake);
+    remed_kafka_forget_position(kafka);
     remed_kafka_sockets_fini(&kafka->sockets);
     remed_release(&allocator, kafka->shares, kafka->share_count * sizeof *kafka->shares);
     remed_release(&allocator, kafka, sizeof *kafka);
@@ -108,33 +110,24 @@ static int kafka_publish(void *state, const struct remed_message *message, uint6
     }
 }
 
-/* "p:o,p:o,…" and nothing else. */
-static bool is_position(const char *text)
-{
-    unsigned long long partition, offset;
-    int length = 0;
-    while (sscanf(text, "%llu:%llu%n", &partition, &offset, &length) == 2) {
-        text += length;
-        if (*text == '\0')
-            return true;
-        if (*text++ != ',')
-            return false;
-    }
-    return false;
-}
-
 static int kafka_subscribe(void *state, const char *from, struct remed_error *error)
 {
     struct remed_kafka *kafka = state;
     bool position = strcmp(from, "begin") != 0 && strcmp(from, "end") != 0;
-    if ((position && !is_position(from)) || strlen(from) >= sizeof kafka->from)
+    if (position && !remed_kafka_is_position(from))
         return remed_error_set(error, REMED_EINVAL, "'%.60s' is no position of kafka:", from);
     if (kafka->group[0] != '\0' && strcmp(from, "begin") != 0)
         return remed_error_set(error, REMED_EINVAL,
                                "kafka: a member of a group reads its share from the beginning");
-    snprintf(kafka->from, sizeof kafka->from, "%s", from);
+    size_t size = strlen(from) + 1;
+    kafka->from = remed_allocate(&kafka->allocator, size);
+    if (kafka->from == NULL)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a position");
+    memcpy(kafka->from, from, size);
     int rc = remed_kafka_make_consumer(kafka, error);
     kafka->subscribes = rc == 0;
+    if (rc < 0)
+        remed_kafka_forget_position(kafka);
     return rc;
 }
 
