@@ -168,18 +168,33 @@ void bench_open_publisher(struct bench_publisher *publisher, const char *topic, 
         open_bare_publisher(publisher, topic, linger);
 }
 
+static rd_kafka_resp_err_t produce_with_headers(struct bench_publisher *publisher,
+                                                const uint8_t *key, size_t key_length,
+                                                const uint8_t *value, size_t value_length)
+{
+    const rd_kafka_vu_t fields[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = publisher->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key, key_length}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)value, value_length}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"origin", "bench", -1}},
+    };
+    rd_kafka_error_t *failure =
+        rd_kafka_produceva(publisher->client, fields, sizeof fields / sizeof *fields);
+    rd_kafka_resp_err_t code =
+        failure != NULL ? rd_kafka_error_code(failure) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_destroy(failure);
+    return code;
+}
+
 static rd_kafka_resp_err_t produce(struct bench_publisher *publisher, const uint8_t *key,
                                    size_t key_length, const uint8_t *value, size_t value_length)
 {
-    void *bytes = (void *)(uintptr_t)value;
     if (publisher->headers)
-        return rd_kafka_producev(
-            publisher->client, RD_KAFKA_V_RKT(publisher->topic),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_length),
-            RD_KAFKA_V_VALUE(bytes, value_length), RD_KAFKA_V_HEADER("remediate", "1", 1),
-            RD_KAFKA_V_HEADER("origin", "bench", 5), RD_KAFKA_V_END);
-    return rd_kafka_produce(publisher->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, bytes,
-                            value_length, key, key_length, NULL) == 0
+        return produce_with_headers(publisher, key, key_length, value, value_length);
+    return rd_kafka_produce(publisher->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+                            (void *)(uintptr_t)value, value_length, key, key_length, NULL) == 0
                ? RD_KAFKA_RESP_ERR_NO_ERROR
                : rd_kafka_last_error();
 }

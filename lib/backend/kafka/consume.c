@@ -113,8 +113,12 @@ static int join_group(struct remed_kafka *kafka, struct remed_error *error)
 
 static void share(struct remed_kafka *kafka, int32_t partition, bool gained)
 {
-    if (partition < 0 || grow_shares(kafka, (uint32_t)partition + 1) < 0)
+    if (partition < 0)
         return;
+    if (grow_shares(kafka, (uint32_t)partition + 1) < 0) {
+        snprintf(kafka->fatal, sizeof kafka->fatal, "no memory for partition %d", (int)partition);
+        return; /* process fails: a partition that is read by nobody would be lost silently */
+    }
     kafka->shares[partition].ours = gained;
     kafka->shares[partition].caught_up = false;
     kafka->shares[partition].next = RD_KAFKA_OFFSET_BEGINNING;

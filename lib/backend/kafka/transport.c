@@ -17,10 +17,6 @@
 #error "librdkafka's message opaque can't hold a 64-bit tag on this machine"
 #endif
 
-#define CLOSE_MS 1000    /* at most, of each client */
-#define CLOSE_TURN_MS 10 /* of that, between two looks */
-#define CLOSE_BATCH 64u
-
 static void release(struct remed_kafka *kafka)
 {
     struct remed_allocator allocator = kafka->allocator;
