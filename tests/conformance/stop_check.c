@@ -26,7 +26,7 @@
 #define STEADY_S 3u           /* before and after the stop */
 #define PATIENCE_S 120u       /* for what must come in the end */
 #define LEFT_PENDING 5000u    /* when a publisher is closed */
-#define CALL_LIMIT_MS 1000.0  /* stated: 50 */
+#define CALL_LIMIT_MS 1000.0  /* stated: nothing blocks but closing */
 #define CLOSE_LIMIT_MS 4000.0 /* stated: 1000 */
 #define MEMORY_LIMIT_MB 64.0  /* growth while the server stands still */
 
@@ -262,8 +262,22 @@ static void publish_all(struct end *publisher, const uint64_t *numbers, uint64_t
             live_drive(publisher->transport, 100);
 }
 
-static void close_while_standing(struct end *publisher, struct end *reader, struct end *member)
+/* A subscriber that the server has told nothing yet. */
+static void close_newcomer(const char *uri)
 {
+    struct end newcomer;
+    open_end(&newcomer, uri, true);
+    process(&newcomer);
+    longest.close = 0;
+    close_end(&newcomer);
+    printf("  a subscriber that just came closed in %.1f ms\n", longest.close);
+    remed_replica_free(newcomer.replica);
+}
+
+static void close_while_standing(const char *uri, struct end *publisher, struct end *reader,
+                                 struct end *member)
+{
+    double most = 0;
     stand_still();
     for (uint64_t i = 0; i < LEFT_PENDING; i++)
         (void)publish(publisher, KEYS + i);
@@ -272,14 +286,19 @@ static void close_while_standing(struct end *publisher, struct end *reader, stru
     close_end(publisher);
     printf("  a publisher with %u pending closed in %.1f ms, %llu reported as lost\n", LEFT_PENDING,
            longest.close, (unsigned long long)publisher->failed);
+    most = longest.close;
     longest.close = 0;
     close_end(reader);
     printf("  a subscriber closed in %.1f ms\n", longest.close);
+    most = longest.close > most ? longest.close : most;
+    close_newcomer(uri);
+    most = longest.close > most ? longest.close : most;
     if (member->transport != NULL) {
         longest.close = 0;
         close_end(member);
         printf("  a member of a group closed in %.1f ms\n", longest.close);
     }
+    longest.close = longest.close > most ? longest.close : most;
     let_go();
 }
 
@@ -298,7 +317,7 @@ static void run_close(const char *uri, const char *group_uri)
         open_end(&member, group_uri, true);
         until_caught_up(&member);
     }
-    close_while_standing(&publisher, &reader, &member);
+    close_while_standing(uri, &publisher, &reader, &member);
     if (publisher.delivered + publisher.failed != KEYS + LEFT_PENDING)
         live_die(
             "%llu publications without a report",

@@ -125,6 +125,7 @@ static void leave_group(struct remed_kafka *kafka)
 
 void remed_kafka_close_consumer(struct remed_kafka *kafka)
 {
+    remed_kafka_stop_asking(kafka);
     if (kafka->group[0] != '\0')
         leave_group(kafka);
     rd_kafka_queue_destroy(kafka->consumer_queue);

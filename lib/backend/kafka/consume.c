@@ -6,17 +6,14 @@
  * are. In a group it reads its share, each partition from the beginning whenever it is gained, so a
  * dead member's share is taken over whole.
  *
- * What blocks: asking for metadata, at most METADATA_MS a call, until the topic is there.
- *
  * Threads: the transport's thread.
  */
 #include "backend/kafka/kafka.h"
 #include "backend/kafka/position.h"
 
-#define METADATA_MS 50
-#define RETRY_NS (100 * 1000000ull)
+#include <stdio.h>
+
 #define BATCH 256u
-#define MAX_PARTITIONS 10000
 
 static int grow_shares(struct remed_kafka *kafka, uint32_t count)
 {
@@ -58,31 +55,11 @@ static void place_shares(struct remed_kafka *kafka)
     }
 }
 
-static int count_partitions(struct remed_kafka *kafka)
-{
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->consumer, kafka->topic, NULL);
-    int count = 0;
-    if (topic == NULL)
-        return 0;
-    if (rd_kafka_metadata(kafka->consumer, 0, topic, &metadata, METADATA_MS) ==
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            count = metadata->topics[0].partition_cnt;
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_topic_destroy(topic);
-    return count <= MAX_PARTITIONS ? count : MAX_PARTITIONS;
-}
-
 static int assign_all(struct remed_kafka *kafka, uint64_t now, struct remed_error *error)
 {
-    if (now < kafka->retry_at)
-        return 0;
-    int count = count_partitions(kafka);
-    kafka->retry_at = now + RETRY_NS;
-    if (count == 0)
-        return 0; /* no broker, or no topic yet */
+    int count = remed_kafka_partitions(kafka, now, error);
+    if (count <= 0)
+        return count; /* not known yet: no answer, no broker or no topic */
     if (grow_shares(kafka, (uint32_t)count) < 0)
         return remed_error_set(error, REMED_ENOMEM, "kafka: no memory for %d partitions", count);
     place_shares(kafka);

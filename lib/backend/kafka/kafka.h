@@ -14,6 +14,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define REMED_KAFKA_TEXT 512u
 #define REMED_KAFKA_SOCKETS 256u
@@ -31,6 +32,13 @@ struct remed_kafka_sockets {
     bool cut;                      /* no other is made */
 };
 
+/* Asking for the number of partitions, for metadata.c. */
+struct remed_kafka_asking {
+    pthread_t thread;
+    bool begun;       /* the thread is to be joined */
+    atomic_int count; /* its answer; below 0 before */
+};
+
 struct remed_kafka {
     char servers[1024];
     char topic[256];
@@ -43,6 +51,7 @@ struct remed_kafka {
     rd_kafka_t *producer, *consumer;
     rd_kafka_topic_t *producer_topic;
     struct remed_kafka_sockets sockets;
+    struct remed_kafka_asking asking;
     rd_kafka_queue_t *producer_queue, *consumer_queue;
     rd_kafka_queue_t *answers[2]; /* to making the topic, by producer and by consumer */
     int wake;                     /* eventfd */
@@ -54,7 +63,7 @@ struct remed_kafka {
     uint32_t share_count;
     uint32_t max_pending;
     uint64_t max_pending_bytes;
-    uint64_t retry_at; /* when metadata is asked again */
+    uint64_t retry_at; /* when partitions are asked for again */
     uint64_t reconnects;
     char fatal[REMED_KAFKA_TEXT]; /* "" while all is well */
     struct remed_allocator allocator;
@@ -70,6 +79,10 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
 void remed_kafka_make_topic(struct remed_kafka *kafka, rd_kafka_t *client,
                             rd_kafka_queue_t **answers);
 
+/* How many partitions the topic has: 0 while that is not known. Does not block. */
+int remed_kafka_partitions(struct remed_kafka *kafka, uint64_t now, struct remed_error *error);
+/* Waits for the thread that asks, a second at most. */
+void remed_kafka_stop_asking(struct remed_kafka *kafka);
 /* Lets go of the text of `from`. */
 void remed_kafka_forget_position(struct remed_kafka *kafka);
 /* The consumer's part of process: 1 when there is more at once. */

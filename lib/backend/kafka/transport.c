@@ -150,7 +150,8 @@ static int kafka_descriptor(const void *state, short *events)
 static uint64_t kafka_deadline(const void *state)
 {
     const struct remed_kafka *kafka = state;
-    return kafka->subscribes && !kafka->assigned ? kafka->retry_at : UINT64_MAX;
+    bool to_ask = kafka->subscribes && !kafka->assigned && !kafka->asking.begun;
+    return to_ask ? kafka->retry_at : UINT64_MAX; /* an answer wakes the eventfd */
 }
 
 static size_t kafka_position(const void *state, char *text, size_t size)
