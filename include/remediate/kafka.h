@@ -3,10 +3,11 @@
  * @file kafka.h
  * The transport kafka: (libremediate-kafka, on librdkafka), docs/transports.md.
  *
- * `kafka://host:9092,host:9092/topic?partitions=12&replication=3&group=NAME&properties=FILE`, and any
- * property of librdkafka beside them (`security.protocol=SASL_SSL`).
+ * `kafka://host:9092,host:9092/topic?partitions=12&replication=3&group=NAME&headers=no&properties=FILE`,
+ * and any property of librdkafka beside them (`security.protocol=SASL_SSL`).
  *
- * Threads: librdkafka has threads of its own; all callbacks come from remed_transport_process().
+ * Threads: librdkafka has threads of its own, and one of ours asks how many partitions there are; all
+ * callbacks come from remed_transport_process().
  */
 #ifndef REMEDIATE_KAFKA_H
 #define REMEDIATE_KAFKA_H

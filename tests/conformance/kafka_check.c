@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The conformance suite on a real Kafka broker: REMED_KAFKA is "host:port", REMED_KAFKA_QUERY more
- * parameters.
+ * parameters. In the clear also the headers, as another consumer sees them, and positions that are
+ * none.
  */
+#include "conformance/live.h"
 #include "conformance/conformance.h"
 
+#include <librdkafka/rdkafka.h>
 #include <remediate/kafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,95 @@ static void kafka_uri(char *text, size_t size, unsigned topic)
 {
     snprintf(text, size, "kafka://%s/conformance-%lu-%u?partitions=%u&linger.ms=1%s%s", server, run,
              topic, topic % 2 != 0 ? 1 : 3, *query != '\0' ? "&" : "", query);
+}
+
+static void on_delivered(void *context, uint64_t tag, int code)
+{
+    (void)tag;
+    *(int *)context = code == 0 ? 1 : -1;
+}
+
+static void publish_one(const char *uri, const char *origin)
+{
+    const struct remed_message message = {.key = (const uint8_t *)"key",
+                                          .key_length = 3,
+                                          .value = (const uint8_t *)"value",
+                                          .value_length = 5};
+    struct remed_transport_opts opts;
+    struct remed_error error;
+    int delivered = 0;
+    live_opts(&opts);
+    opts.origin = origin;
+    opts.events.context = &delivered;
+    opts.events.delivered = on_delivered;
+    struct remed_transport *transport = live_open(uri, &opts);
+    if (remed_transport_publish(transport, &message, 0, &error) < 0)
+        live_die("publish: %s", error.message);
+    while (delivered == 0)
+        live_drive(transport, 100);
+    remed_transport_close(transport, NULL);
+    if (delivered < 0)
+        live_die("the message with headers is lost");
+}
+
+/* Headers as "name=value name=value", by a consumer that is not ours. */
+static void read_headers(const char *topic, char *text, size_t size)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t length, used = 0;
+    rd_kafka_conf_set(conf, "bootstrap.servers", server, why, sizeof why);
+    rd_kafka_conf_set(conf, "group.id", "headers", why, sizeof why);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = 0;
+    rd_kafka_assign(client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(client, 30000);
+    if (message == NULL || message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        live_die("no message to read headers of");
+    text[0] = '\0';
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &length) == 0; i++)
+            used += (size_t)snprintf(text + used, size - used, "%s%s=%.*s", i > 0 ? " " : "", name,
+                                     (int)length, (const char *)value);
+    rd_kafka_message_destroy(message);
+    rd_kafka_destroy(client);
+}
+
+static unsigned check_headers(const char *parameters, const char *origin, const char *wanted)
+{
+    static unsigned number;
+    char topic[64], uri[256], found[256];
+    snprintf(topic, sizeof topic, "headers-%lu-%u", run, number++);
+    snprintf(uri, sizeof uri, "kafka://%s/%s%s", server, topic, parameters);
+    publish_one(uri, origin);
+    read_headers(topic, found, sizeof found);
+    bool right = strcmp(found, wanted) == 0;
+    printf("  kafka: headers '%s' ... %s\n", wanted, right ? "passed" : found);
+    return !right;
+}
+
+/* Texts that are no positions are refused, those beyond librdkafka's numbers too. */
+static unsigned check_positions(void)
+{
+    static const char *const none[] = {"",     "0",    "0:",   "0:-1",     "-1:0",
+                                       " 0:1", "0:1,", "0:1x", "0:1,,1:1", "0:9223372036854775808"};
+    unsigned failed = 0;
+    char uri[256];
+    struct remed_transport_opts opts;
+    live_opts(&opts);
+    snprintf(uri, sizeof uri, "kafka://%s/positions-%lu", server, run);
+    for (unsigned i = 0; i < sizeof none / sizeof *none; i++) {
+        struct remed_transport *transport = live_open(uri, &opts);
+        failed += remed_transport_subscribe(transport, none[i], NULL) != REMED_EINVAL;
+        remed_transport_close(transport, NULL);
+    }
+    printf("  kafka: positions that are none ... %s\n", failed == 0 ? "passed" : "FAILED");
+    return failed;
 }
 
 int main(void)
@@ -34,5 +126,11 @@ int main(void)
     }
     run = (unsigned long)time(NULL);
     unsigned failed = conformance_run(*query != '\0' ? "kafka, TLS and SASL" : "kafka", &kafka);
+    if (*query == '\0') {
+        failed += check_headers("", "fw1", "remediate=1 origin=fw1");
+        failed += check_headers("", NULL, "remediate=1");
+        failed += check_headers("?headers=no", "fw1", "");
+        failed += check_positions();
+    }
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # A real Kafka broker: the conformance suite in the clear and over TLS with SASL; the broker killed with
-# -9 and started again in the middle of 100,000 publications, and stopped with SIGSTOP. Nothing is lost,
-# by audit. Usage: kafka_test.sh KAFKA_CHECK
+# -9 and started again in the middle of 100,000 publications; stopped with SIGSTOP for 30 s. Nothing is
+# lost, by audit, and no call blocks. Usage: kafka_test.sh KAFKA_CHECK STOP_CHECK
 set -eu
 check=$1
+stop_check=$2
 remediate=${REMEDIATE:?}
 if ! command -v java >/dev/null 2>&1 || ! command -v mvn >/dev/null 2>&1; then
     echo "skipped: no java or no maven"
@@ -68,15 +69,7 @@ cat "$SERVERS_FOLDER/published"
 grep -q "published 100000, delivered 100000, lost 0" "$SERVERS_FOLDER/published"
 "$remediate" audit "$SERVERS_FOLDER/records" "$uri" -q
 
-echo "stopped with SIGSTOP for 8 seconds while publishing"
-kill -STOP "$KAFKA_PID"
-(
-    sleep 8
-    kill -CONT "$KAFKA_PID"
-) &
-begin=$(date +%s)
-"$remediate" publish "kafka://127.0.0.1:$KAFKA_PORT/stopped" <"$SERVERS_FOLDER/records" >"$SERVERS_FOLDER/published"
-echo "took $(($(date +%s) - begin)) s"
-cat "$SERVERS_FOLDER/published"
-grep -q "published 100000, delivered 100000, lost 0" "$SERVERS_FOLDER/published"
-"$remediate" audit "$SERVERS_FOLDER/records" "kafka://127.0.0.1:$KAFKA_PORT/stopped" -q
+echo "stopped with SIGSTOP"
+"$stop_check" run "kafka://127.0.0.1:$KAFKA_PORT/stopped?partitions=3" "$KAFKA_PID" 30
+uri="kafka://127.0.0.1:$KAFKA_PORT/closed?partitions=3"
+"$stop_check" close "$uri" "$KAFKA_PID" "$uri&group=closers"

@@ -67,6 +67,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 PROPERTIES
     java -cp "$servers_cache/kafka/*" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk \
         -c "$SERVERS_FOLDER/kafka.properties" >"$SERVERS_FOLDER/kafka-format.log" 2>&1

@@ -98,6 +98,14 @@ int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *err
     int rc = make(RD_KAFKA_PRODUCER, conf, &kafka->producer, error);
     if (rc < 0)
         return rc;
+    kafka->producer_topic = rd_kafka_topic_new(kafka->producer, kafka->topic, NULL);
+    if (kafka->producer_topic == NULL) {
+        rd_kafka_resp_err_t code = rd_kafka_last_error();
+        rd_kafka_destroy(kafka->producer);
+        kafka->producer = NULL;
+        return remed_error_set(error, REMED_EINVAL, "kafka: topic '%s': %s", kafka->topic,
+                               rd_kafka_err2str(code));
+    }
     kafka->producer_queue = rd_kafka_queue_get_main(kafka->producer);
     wake_by(kafka, kafka->producer_queue);
     remed_kafka_make_topic(kafka, kafka->producer, &kafka->answers[0]);
@@ -114,10 +122,14 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
     set_default(conf, kafka->conf, "auto.offset.reset", "error");
     set_default(conf, kafka->conf, "fetch.error.backoff.ms", "50");
     set_default(conf, kafka->conf, "reconnect.backoff.max.ms", "1000");
+    /* librdkafka rests for up to a second when its queue is full, so these bound the rate as well.
+     */
     set_default(conf, kafka->conf, "queued.max.messages.kbytes", "32768");
+    set_default(conf, kafka->conf, "queued.min.messages", "400000");
     if (in_group) {
         set_default(conf, kafka->conf, "partition.assignment.strategy", "cooperative-sticky");
         rd_kafka_conf_set_rebalance_cb(conf, remed_kafka_rebalance);
+        remed_kafka_own_sockets(conf);
     }
     int rc = make(RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
     if (rc < 0)

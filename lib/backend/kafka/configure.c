@@ -61,6 +61,14 @@ static int read_properties(struct remed_kafka *kafka, const char *path, struct r
     return rc;
 }
 
+static int read_yes(const char *name, const char *text, bool *yes, struct remed_error *error)
+{
+    *yes = strcmp(text, "yes") == 0;
+    if (!*yes && strcmp(text, "no") != 0)
+        return remed_error_set(error, REMED_EINVAL, "kafka: %s is yes or no", name);
+    return 0;
+}
+
 static int take_parameter(struct remed_kafka *kafka, const char *name, const char *value,
                           struct remed_error *error)
 {
@@ -68,6 +76,8 @@ static int take_parameter(struct remed_kafka *kafka, const char *name, const cha
         return read_number(name, value, 1, 10000, &kafka->partitions, error);
     if (strcmp(name, "replication") == 0)
         return read_number(name, value, -1, 100, &kafka->replication, error);
+    if (strcmp(name, "headers") == 0)
+        return read_yes(name, value, &kafka->headers, error);
     if (strcmp(name, "group") == 0)
         return snprintf(kafka->group, sizeof kafka->group, "%s", value) < (int)sizeof kafka->group
                    ? 0
@@ -111,6 +121,7 @@ int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri
     memcpy(kafka->topic, uri->path + 1, length);
     kafka->partitions = 1;
     kafka->replication = -1;
+    kafka->headers = true;
     kafka->conf = rd_kafka_conf_new();
     int rc = set(kafka->conf, "bootstrap.servers", kafka->servers, error);
     if (rc == 0)

@@ -6,18 +6,14 @@
  * are. In a group it reads its share, each partition from the beginning whenever it is gained, so a
  * dead member's share is taken over whole.
  *
- * What blocks: asking for metadata, at most METADATA_MS a call, until the topic is there.
- *
  * Threads: the transport's thread.
  */
 #include "backend/kafka/kafka.h"
+#include "backend/kafka/position.h"
 
 #include <stdio.h>
 
-#define METADATA_MS 50
-#define RETRY_NS (100 * 1000000ull)
 #define BATCH 256u
-#define MAX_PARTITIONS 10000
 
 static int grow_shares(struct remed_kafka *kafka, uint32_t count)
 {
@@ -35,53 +31,40 @@ static int grow_shares(struct remed_kafka *kafka, uint32_t count)
     return 0;
 }
 
-/* Positions are "partition:offset", parted by commas. A partition that is not named begins. */
-static int64_t begin_of(const struct remed_kafka *kafka, uint32_t partition)
+void remed_kafka_forget_position(struct remed_kafka *kafka)
 {
-    const char *at = kafka->from;
-    unsigned long long number, offset;
-    int length = 0;
-    if (strcmp(at, "end") == 0)
-        return RD_KAFKA_OFFSET_END;
-    while (sscanf(at, "%llu:%llu%n", &number, &offset, &length) == 2) {
-        if (number == partition)
-            return (int64_t)offset;
-        at += length;
-        at += *at == ',';
-    }
-    return RD_KAFKA_OFFSET_BEGINNING;
+    if (kafka->from != NULL)
+        remed_release(&kafka->allocator, kafka->from, strlen(kafka->from) + 1);
+    kafka->from = NULL;
 }
 
-static int count_partitions(struct remed_kafka *kafka)
+/* Where each partition is to begin. One that a position does not name begins at its beginning. */
+static void place_shares(struct remed_kafka *kafka)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->consumer, kafka->topic, NULL);
-    int count = 0;
-    if (topic == NULL)
-        return 0;
-    if (rd_kafka_metadata(kafka->consumer, 0, topic, &metadata, METADATA_MS) ==
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            count = metadata->topics[0].partition_cnt;
-        rd_kafka_metadata_destroy(metadata);
+    bool at_end = strcmp(kafka->from, "end") == 0;
+    const char *at = kafka->from;
+    uint32_t partition;
+    int64_t offset;
+    for (uint32_t i = 0; i < kafka->share_count; i++)
+        kafka->shares[i].next = at_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    while (remed_kafka_read_place(&at, &partition, &offset)) {
+        if (partition < kafka->share_count)
+            kafka->shares[partition].next = offset;
+        if (*at == '\0')
+            break;
     }
-    rd_kafka_topic_destroy(topic);
-    return count <= MAX_PARTITIONS ? count : MAX_PARTITIONS;
 }
 
 static int assign_all(struct remed_kafka *kafka, uint64_t now, struct remed_error *error)
 {
-    if (now < kafka->retry_at)
-        return 0;
-    int count = count_partitions(kafka);
-    kafka->retry_at = now + RETRY_NS;
-    if (count == 0)
-        return 0; /* no broker, or no topic yet */
+    int count = remed_kafka_partitions(kafka, now, error);
+    if (count <= 0)
+        return count; /* not known yet: no answer, no broker or no topic */
     if (grow_shares(kafka, (uint32_t)count) < 0)
         return remed_error_set(error, REMED_ENOMEM, "kafka: no memory for %d partitions", count);
+    place_shares(kafka);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int i = 0; i < count; i++) {
-        kafka->shares[i].next = begin_of(kafka, (uint32_t)i);
         kafka->shares[i].ours = true;
         rd_kafka_topic_partition_list_add(list, kafka->topic, i)->offset = kafka->shares[i].next;
     }
@@ -90,6 +73,7 @@ static int assign_all(struct remed_kafka *kafka, uint64_t now, struct remed_erro
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return remed_error_set(error, REMED_EIO, "kafka: %s", rd_kafka_err2str(code));
     kafka->assigned = true;
+    remed_kafka_forget_position(kafka);
     return 1;
 }
 
@@ -106,12 +90,17 @@ static int join_group(struct remed_kafka *kafka, struct remed_error *error)
 
 static void share(struct remed_kafka *kafka, int32_t partition, bool gained)
 {
-    if (partition < 0 || grow_shares(kafka, (uint32_t)partition + 1) < 0)
+    if (partition < 0)
         return;
+    if (grow_shares(kafka, (uint32_t)partition + 1) < 0) {
+        snprintf(kafka->fatal, sizeof kafka->fatal, "no memory for partition %d", (int)partition);
+        return; /* process fails: a partition that is read by nobody would be lost silently */
+    }
     kafka->shares[partition].ours = gained;
     kafka->shares[partition].caught_up = false;
     kafka->shares[partition].next = RD_KAFKA_OFFSET_BEGINNING;
-    kafka->events.share(kafka->events.context, (uint32_t)partition, gained);
+    if (!kafka->closing) /* callbacks come from process alone */
+        kafka->events.share(kafka->events.context, (uint32_t)partition, gained);
 }
 
 void remed_kafka_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
@@ -148,8 +137,8 @@ static void check_caught_up(struct remed_kafka *kafka)
 static void take(struct remed_kafka *kafka, const rd_kafka_message_t *from)
 {
     uint32_t partition = from->partition >= 0 ? (uint32_t)from->partition : UINT32_MAX;
-    if (partition >= kafka->share_count)
-        return;
+    if (partition >= kafka->share_count || !kafka->shares[partition].ours)
+        return; /* fetched before the group took the partition away */
     struct remed_kafka_partition *of = &kafka->shares[partition];
     if (from->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         of->next = from->offset;

@@ -6,6 +6,7 @@
  * Threads: one thread a transport.
  */
 #include "backend/kafka/kafka.h"
+#include "backend/kafka/position.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +17,6 @@
 #error "librdkafka's message opaque can't hold a 64-bit tag on this machine"
 #endif
 
-#define CLOSE_MS 100
-
 static void release(struct remed_kafka *kafka)
 {
     struct remed_allocator allocator = kafka->allocator;
@@ -25,6 +24,8 @@ static void release(struct remed_kafka *kafka)
         rd_kafka_conf_destroy(kafka->conf);
     if (kafka->wake >= 0)
         close(kafka->wake);
+    remed_kafka_forget_position(kafka);
+    remed_kafka_sockets_fini(&kafka->sockets);
     remed_release(&allocator, kafka->shares, kafka->share_count * sizeof *kafka->shares);
     remed_release(&allocator, kafka, sizeof *kafka);
 }
@@ -42,10 +43,15 @@ static int kafka_open(void **state, const struct remed_uri *uri,
     made->log = opts->log;
     made->max_pending = opts->max_pending;
     made->max_pending_bytes = opts->max_pending_bytes;
+    remed_kafka_sockets_init(&made->sockets);
     made->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int rc = made->wake >= 0
                  ? remed_kafka_configure(made, uri, error)
                  : remed_error_set(error, REMED_EIO, "kafka: no eventfd: %s", strerror(errno));
+    if (rc == 0 && opts->origin != NULL &&
+        snprintf(made->origin, sizeof made->origin, "%s", opts->origin) >= (int)sizeof made->origin)
+        rc = remed_error_set(error, REMED_EINVAL, "kafka: the origin is longer than %zu bytes",
+                             sizeof made->origin - 1);
     if (rc < 0)
         release(made);
     else
@@ -59,16 +65,18 @@ static rd_kafka_resp_err_t produce(struct remed_kafka *kafka, const struct remed
 {
     void *value = message->value_length != 0 ? (void *)(uintptr_t)message->value : NULL;
     const rd_kafka_vu_t fields[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = kafka->topic},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = kafka->producer_topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY,
          .u.mem = {(void *)(uintptr_t)message->key, message->key_length}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, message->value_length}},
-        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)tag},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"remediate", "1", 1}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"origin", kafka->origin, -1}},
     };
-    rd_kafka_error_t *failure =
-        rd_kafka_produceva(kafka->producer, fields, sizeof fields / sizeof *fields);
+    size_t count = sizeof fields / sizeof *fields;
+    count -= kafka->headers ? kafka->origin[0] == '\0' : 2;
+    rd_kafka_error_t *failure = rd_kafka_produceva(kafka->producer, fields, count);
     rd_kafka_resp_err_t code =
         failure != NULL ? rd_kafka_error_code(failure) : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_error_destroy(failure);
@@ -98,33 +106,24 @@ static int kafka_publish(void *state, const struct remed_message *message, uint6
     }
 }
 
-/* "p:o,p:o,…" and nothing else. */
-static bool is_position(const char *text)
-{
-    unsigned long long partition, offset;
-    int length = 0;
-    while (sscanf(text, "%llu:%llu%n", &partition, &offset, &length) == 2) {
-        text += length;
-        if (*text == '\0')
-            return true;
-        if (*text++ != ',')
-            return false;
-    }
-    return false;
-}
-
 static int kafka_subscribe(void *state, const char *from, struct remed_error *error)
 {
     struct remed_kafka *kafka = state;
     bool position = strcmp(from, "begin") != 0 && strcmp(from, "end") != 0;
-    if ((position && !is_position(from)) || strlen(from) >= sizeof kafka->from)
+    if (position && !remed_kafka_is_position(from))
         return remed_error_set(error, REMED_EINVAL, "'%.60s' is no position of kafka:", from);
     if (kafka->group[0] != '\0' && strcmp(from, "begin") != 0)
         return remed_error_set(error, REMED_EINVAL,
                                "kafka: a member of a group reads its share from the beginning");
-    snprintf(kafka->from, sizeof kafka->from, "%s", from);
+    size_t size = strlen(from) + 1;
+    kafka->from = remed_allocate(&kafka->allocator, size);
+    if (kafka->from == NULL)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a position");
+    memcpy(kafka->from, from, size);
     int rc = remed_kafka_make_consumer(kafka, error);
     kafka->subscribes = rc == 0;
+    if (rc < 0)
+        remed_kafka_forget_position(kafka);
     return rc;
 }
 
@@ -133,8 +132,7 @@ static int kafka_process(void *state, uint64_t now, struct remed_error *error)
     struct remed_kafka *kafka = state;
     uint64_t woken;
     int more = 0;
-    while (read(kafka->wake, &woken, sizeof woken) > 0)
-        continue;
+    (void)!read(kafka->wake, &woken, sizeof woken); /* takes all wakings at once */
     if (kafka->producer != NULL)
         more = rd_kafka_poll(kafka->producer, 0) > 0;
     if (kafka->fatal[0] != '\0')
@@ -152,7 +150,8 @@ static int kafka_descriptor(const void *state, short *events)
 static uint64_t kafka_deadline(const void *state)
 {
     const struct remed_kafka *kafka = state;
-    return kafka->subscribes && !kafka->assigned ? kafka->retry_at : UINT64_MAX;
+    bool to_ask = kafka->subscribes && !kafka->assigned && !kafka->asking.begun;
+    return to_ask ? kafka->retry_at : UINT64_MAX; /* an answer wakes the eventfd */
 }
 
 static size_t kafka_position(const void *state, char *text, size_t size)
@@ -176,32 +175,18 @@ static void kafka_stats(const void *state, struct remed_transport_stats *stats)
     stats->reconnects += ((const struct remed_kafka *)state)->reconnects;
 }
 
-/* What is pending is purged, and reported as lost, so closing does not wait for a broker. */
-static void close_producer(struct remed_kafka *kafka)
-{
-    rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while (rd_kafka_outq_len(kafka->producer) > 0 && rd_kafka_poll(kafka->producer, CLOSE_MS) > 0)
-        continue;
-    rd_kafka_queue_destroy(kafka->producer_queue);
-}
-
 static int kafka_close(void *state, struct remed_error *error)
 {
     struct remed_kafka *kafka = state;
     (void)error;
-    if (kafka->producer != NULL)
-        close_producer(kafka);
-    if (kafka->consumer != NULL && kafka->group[0] != '\0')
-        rd_kafka_consumer_close(kafka->consumer);
-    if (kafka->consumer_queue != NULL)
-        rd_kafka_queue_destroy(kafka->consumer_queue);
+    kafka->closing = true;
     for (unsigned i = 0; i < 2; i++)
         if (kafka->answers[i] != NULL)
             rd_kafka_queue_destroy(kafka->answers[i]);
     if (kafka->producer != NULL)
-        rd_kafka_destroy(kafka->producer);
+        remed_kafka_close_producer(kafka);
     if (kafka->consumer != NULL)
-        rd_kafka_destroy_flags(kafka->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        remed_kafka_close_consumer(kafka);
     release(kafka);
     return 0;
 }
