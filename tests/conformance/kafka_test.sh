@@ -70,6 +70,6 @@ grep -q "published 100000, delivered 100000, lost 0" "$SERVERS_FOLDER/published"
 "$remediate" audit "$SERVERS_FOLDER/records" "$uri" -q
 
 echo "stopped with SIGSTOP"
-"$stop_check" run "kafka://127.0.0.1:$KAFKA_PORT/stopped?partitions=3" "$KAFKA_PID" 30
+"$stop_check" run "kafka://127.0.0.1:$KAFKA_PORT/stopped?partitions=3" "$KAFKA_PID" "${REMED_STOP_SECONDS:-30}"
 uri="kafka://127.0.0.1:$KAFKA_PORT/closed?partitions=3"
 "$stop_check" close "$uri" "$KAFKA_PID" "$uri&group=closers"

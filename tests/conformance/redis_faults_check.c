@@ -9,13 +9,10 @@
  * - redis_faults_check many: several publishers at once.
  * - redis_faults_check follow SECONDS: a publisher and a subscriber, while the caller kills the
  *   server.
- * - redis_faults_check stop PID SECONDS: the same while the server stands still, with the longest
- *   call.
  */
 #include <remediate/redis.h>
 
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,21 +287,14 @@ static uint64_t run(struct end *writer, struct end *reader, double seconds, uint
     return number;
 }
 
-static void follow(double before, double during, double after, pid_t stopped)
+static void follow(double seconds)
 {
     struct remed_transport_stats writing, reading;
     struct end *writer = open_end("follow", "timeout=2s", NULL);
     struct end *reader = open_end("follow", "timeout=2s", "begin");
     UNTIL(reader, reader->caught_up);
     puts("  running");
-    uint64_t number = run(writer, reader, before, 0);
-    longest_process = longest_publish = 0;
-    if (stopped != 0)
-        kill(stopped, SIGSTOP);
-    number = run(writer, reader, during, number);
-    if (stopped != 0)
-        kill(stopped, SIGCONT);
-    number = run(writer, reader, after, number);
+    uint64_t number = run(writer, reader, seconds, 0);
     UNTIL(writer, writer->delivered == number);
     UNTIL(reader, reader->received >= number);
     remed_transport_stats(writer->transport, &writing, sizeof writing);
@@ -346,9 +336,7 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "many") == 0)
         many();
     else if (strcmp(mode, "follow") == 0 && argc == 3)
-        follow(0, strtod(argv[2], NULL), 0, 0);
-    else if (strcmp(mode, "stop") == 0 && argc == 4)
-        follow(1, strtod(argv[3], NULL), 1, (pid_t)strtol(argv[2], NULL, 10));
+        follow(strtod(argv[2], NULL));
     else
         return 2;
     return EXIT_SUCCESS;

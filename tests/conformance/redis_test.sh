@@ -3,10 +3,11 @@
 # A real Redis server: the conformance suite in the clear and over TLS with a user; what it refuses;
 # entries trimmed away; several publishers; the server killed with -9 and started again in the middle
 # of 100,000 publications, and stopped with SIGSTOP. Nothing is lost, by audit.
-# Usage: redis_test.sh REDIS_CHECK REDIS_FAULTS_CHECK
+# Usage: redis_test.sh REDIS_CHECK REDIS_FAULTS_CHECK STOP_CHECK
 set -eu
 check=$1
 faults=$2
+stop_check=$3
 remediate=${REMEDIATE:?}
 if ! command -v redis-server >/dev/null 2>&1; then
     echo "skipped: no redis-server"
@@ -133,6 +134,6 @@ redis-cli -p "$REDIS_PORT" client kill type normal >/dev/null
 wait $publisher
 expect_all thrown
 
-seconds=${REMED_STOP_SECONDS:-8}
-echo "stopped with SIGSTOP for $seconds seconds"
-REMED_REDIS=$plain/ "$faults" stop "$REDIS_PID" "$seconds"
+echo "stopped with SIGSTOP"
+"$stop_check" run "$plain/stopped" "$REDIS_PID" "${REMED_STOP_SECONDS:-30}"
+"$stop_check" close "$plain/closed" "$REDIS_PID"

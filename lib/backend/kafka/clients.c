@@ -10,12 +10,23 @@
 
 #include <stdio.h>
 
+/* A message that no broker will ever take is told apart from one that this broker does not. */
+static int code_of(rd_kafka_resp_err_t code)
+{
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    bool never = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+                 code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
+                 code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    return never ? REMED_ELIMIT : REMED_EIO;
+}
+
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct remed_kafka *kafka = opaque;
     (void)client;
     kafka->events.delivered(kafka->events.context, (uint64_t)(uintptr_t)message->_private,
-                            message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : REMED_EIO);
+                            code_of(message->err));
 }
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
