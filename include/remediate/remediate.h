@@ -17,5 +17,6 @@
 #include <remediate/state.h>
 #include <remediate/transport.h>
 #include <remediate/repository.h>
+#include <remediate/log_rules.h>
 
 #endif
