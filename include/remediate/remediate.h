@@ -18,5 +18,6 @@
 #include <remediate/transport.h>
 #include <remediate/publisher.h>
 #include <remediate/repository.h>
+#include <remediate/log_rules.h>
 
 #endif

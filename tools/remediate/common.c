@@ -101,8 +101,7 @@ bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT])
     return false;
 }
 
-/* The line of the fault with a caret under its column. */
-static void show_place(const char *text, size_t length, const struct remed_error *error)
+void show_place(const char *text, size_t length, const struct remed_error *error)
 {
     const char *line = text, *end = text + length;
     for (uint32_t i = 1; i < error->line && line < end; i++) {

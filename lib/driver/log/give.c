@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From what a line said to records of state: which event it is, who opened the flow, and the
+ * bodies. A body that lacks what its key needs is not given: half a record would be another flow's.
+ *
+ * Threads: one thread a parser.
+ */
+#include "driver/log/parser.h"
+
+#define TCP 6
+#define UDP 17
+
+static bool span_is(const struct remed_log_rules *rules, const struct remed_log_span *span,
+                    const struct remed_log_word *word)
+{
+    return span->length == word->length &&
+           memcmp(span->text, remed_log_text(rules, word->text), word->length) == 0;
+}
+
+static bool term_holds(const struct remed_log_parser *parser, const struct remed_log_term *term)
+{
+    const struct remed_log_machine *machine = &parser->machine;
+    const struct remed_log_word *words =
+        REMED_ITEM(parser->rules->words, struct remed_log_word, term->first);
+    bool holds = REMED_HAS(machine, term->slot);
+    if (term->test == REMED_TEST_IS && holds) {
+        holds = false;
+        for (uint32_t i = 0; i < term->count && !holds; i++)
+            holds = term->slot == REMED_SLOT_PROTO
+                        ? machine->protocol == words[i].text
+                        : span_is(parser->rules, &machine->span[term->slot - REMED_SLOT_NAME],
+                                  &words[i]);
+    }
+    return holds != (term->negated != 0);
+}
+
+static bool clause_holds(const struct remed_log_parser *parser,
+                         const struct remed_log_clause *clause)
+{
+    if (!clause->conditional)
+        return true;
+    const struct remed_log_term *term =
+        REMED_ITEM(parser->rules->terms, struct remed_log_term, clause->terms);
+    for (;; term++) {
+        if (!term_holds(parser, term))
+            return false;
+        if (term->last)
+            return true;
+    }
+}
+
+/* The value of the first clause that holds. */
+static unsigned decide(const struct remed_log_parser *parser, uint32_t first, uint32_t count,
+                       unsigned otherwise)
+{
+    const struct remed_log_clause *clauses =
+        REMED_ITEM(parser->rules->clauses, struct remed_log_clause, first);
+    for (uint32_t i = 0; i < count; i++)
+        if (clause_holds(parser, &clauses[i]))
+            return clauses[i].value;
+    return otherwise;
+}
+
+static bool is_unspecified(const struct remed_endpoint *endpoint)
+{
+    return (remed_load64_little(endpoint->address) | remed_load64_little(endpoint->address + 8)) ==
+           0;
+}
+
+struct remed_endpoint remed_log_endpoint(const struct remed_log_machine *machine, unsigned slot)
+{
+    struct remed_endpoint endpoint = {.ip_version = 0};
+    if (!REMED_HAS(machine, slot))
+        return endpoint;
+    endpoint = machine->endpoint[slot / 2];
+    endpoint.port = REMED_HAS(machine, slot + 1) ? machine->port[slot / 2] : 0;
+    endpoint.reserved = 0;
+    return endpoint;
+}
+
+/* 0.0.0.0 is how boxes write that an address stays as it is; its port may change all the same. */
+struct remed_endpoint remed_log_translated(const struct remed_log_machine *machine, unsigned slot,
+                                           unsigned before)
+{
+    struct remed_endpoint endpoint = remed_log_endpoint(machine, slot);
+    bool ported = REMED_HAS(machine, slot + 1) && machine->port[slot / 2] != 0;
+    if (endpoint.ip_version != 0 && !is_unspecified(&endpoint))
+        return endpoint;
+    endpoint = (struct remed_endpoint){.ip_version = 0};
+    if (ported) {
+        endpoint = remed_log_endpoint(machine, before);
+        endpoint.port = endpoint.ip_version != 0 ? machine->port[slot / 2] : 0;
+    }
+    return endpoint;
+}
+
+static bool needs_ports(uint8_t protocol)
+{
+    return protocol == TCP || protocol == UDP || protocol == 132 || protocol == 33 ||
+           protocol == 136;
+}
+
+static bool fill_session(struct remed_log_parser *parser, struct remed_session *session,
+                         bool reversed)
+{
+    const struct remed_log_machine *machine = &parser->machine;
+    const uint64_t ports = 1ull << REMED_SLOT_SPORT | 1ull << REMED_SLOT_DPORT;
+    if (parser->protocol == UINT8_MAX ||
+        (needs_ports(parser->protocol) && (machine->have & ports) != ports))
+        return false;
+    memset(session, 0, sizeof *session);
+    struct remed_endpoint *const before[2] = {&session->client, &session->server};
+    struct remed_endpoint *const after[2] = {&session->client_outside, &session->server_inside};
+    unsigned source = reversed ? 1 : 0;
+    *before[source] = remed_log_endpoint(machine, REMED_SLOT_SRC);
+    *before[!source] = remed_log_endpoint(machine, REMED_SLOT_DST);
+    *after[source] = remed_log_translated(machine, REMED_SLOT_XSRC, REMED_SLOT_SRC);
+    *after[!source] = remed_log_translated(machine, REMED_SLOT_XDST, REMED_SLOT_DST);
+    if (session->client.ip_version == 0 || session->client.ip_version != session->server.ip_version)
+        return false;
+    session->protocol = parser->protocol;
+    for (unsigned i = 0; i < 2; i++) {
+        if (REMED_HAS(machine, REMED_SLOT_CBYTES + i))
+            session->bytes[i ^ source] = machine->number[i];
+        if (REMED_HAS(machine, REMED_SLOT_CPACKETS + i))
+            session->packets[i ^ source] = machine->number[2 + i];
+    }
+    return true;
+}
+
+static bool fill_binding(const struct remed_log_parser *parser, struct remed_nat_binding *binding,
+                         bool removed)
+{
+    const struct remed_log_machine *machine = &parser->machine;
+    memset(binding, 0, sizeof *binding);
+    binding->inside = remed_log_endpoint(machine, REMED_SLOT_SRC);
+    binding->outside = remed_log_translated(machine, REMED_SLOT_XSRC, REMED_SLOT_SRC);
+    binding->remote = remed_log_endpoint(machine, REMED_SLOT_DST);
+    if (is_unspecified(&binding->remote))
+        binding->remote = (struct remed_endpoint){.ip_version = 0};
+    binding->protocol = parser->protocol == UINT8_MAX ? 0 : parser->protocol;
+    return binding->inside.ip_version != 0 && (removed || binding->outside.ip_version != 0);
+}
+
+static bool fill_assignment(const struct remed_log_parser *parser,
+                            struct remed_lb_assignment *assignment, bool removed)
+{
+    const struct remed_log_machine *machine = &parser->machine;
+    const struct remed_log_span *name = &machine->span[0];
+    memset(assignment, 0, sizeof *assignment);
+    assignment->client = remed_log_endpoint(machine, REMED_SLOT_SRC);
+    assignment->service = remed_log_endpoint(machine, REMED_SLOT_SERVICE);
+    assignment->backend = remed_log_endpoint(machine, REMED_SLOT_BACKEND);
+    if (assignment->service.ip_version == 0)
+        assignment->service = parser->opts.service;
+    if (assignment->service.ip_version == 0)
+        assignment->service.ip_version = assignment->client.ip_version;
+    if (REMED_HAS(machine, REMED_SLOT_NAME) && name->length > 0) {
+        if (name->length > REMED_TEXT_MAX ||
+            !remed_is_plain_text((const char *)name->text, name->length))
+            return false;
+        memcpy(assignment->backend_name, name->text, name->length);
+    }
+    assignment->protocol = parser->protocol == UINT8_MAX ? TCP : parser->protocol;
+    return assignment->client.ip_version != 0 &&
+           (removed || assignment->backend.ip_version != 0 || assignment->backend_name[0] != '\0');
+}
+
+static bool fill(struct remed_log_parser *parser, unsigned kind, bool removed, bool reversed)
+{
+    union remed_body *body = &parser->record->body;
+    switch (kind) {
+    case REMED_KIND_SESSION:
+        return fill_session(parser, &body->session, reversed);
+    case REMED_KIND_NAT_BINDING:
+        return fill_binding(parser, &body->nat_binding, removed);
+    default:
+        return fill_assignment(parser, &body->lb_assignment, removed);
+    }
+}
+
+static bool give(struct remed_log_parser *parser, unsigned kind, bool removed, bool reversed,
+                 size_t line)
+{
+    struct remed_record *record = parser->record;
+    if (!fill(parser, kind, removed, reversed))
+        return false;
+    record->kind = (uint8_t)kind;
+    record->op = removed ? REMED_OP_REMOVE : REMED_OP_UPSERT;
+    record->sequence = parser->sequence++;
+    record->observed = parser->observed;
+    parser->stats.records++;
+    if (parser->opts.record != NULL)
+        parser->opts.record(parser->opts.context, line, record);
+    return true;
+}
+
+/* The line's own time, as exact as it gives one. */
+static uint64_t time_of(const struct remed_log_parser *parser)
+{
+    const struct remed_log_machine *machine = &parser->machine;
+    const int64_t zone = (int64_t)machine->calendar.zone * (int64_t)REMED_NS_PER_S;
+    if (REMED_HAS(machine, REMED_SLOT_TIME))
+        return machine->time[0];
+    if (REMED_HAS(machine, REMED_SLOT_DATE) && REMED_HAS(machine, REMED_SLOT_CLOCK))
+        return machine->time[1] + machine->time[2] - (uint64_t)zone;
+    return parser->header_time != 0 ? parser->header_time : machine->calendar.received;
+}
+
+void remed_log_give(struct remed_log_parser *parser, const struct remed_log_program_rule *rule,
+                    size_t line, struct remed_log_verdict *verdict)
+{
+    unsigned event = decide(parser, rule->event, rule->event_count, REMED_LOG_EVENT_NONE);
+    unsigned opener = decide(parser, rule->opener, rule->opener_count, REMED_OPENER_SRC);
+    parser->protocol = rule->proto;
+    if (rule->proto == UINT8_MAX && REMED_HAS(&parser->machine, REMED_SLOT_PROTO))
+        parser->protocol = parser->machine.protocol;
+    parser->reversed = opener == REMED_OPENER_DST;
+    parser->observed = time_of(parser);
+    verdict->event = (uint8_t)event;
+    verdict->outcome = event == REMED_LOG_EVENT_NONE ? REMED_LOG_SILENT : REMED_LOG_DENIED;
+    if (event == REMED_LOG_EVENT_NONE || event == REMED_LOG_EVENT_DENY)
+        return;
+    unsigned kind = decide(parser, rule->give, rule->give_count, 0);
+    bool removed = event == REMED_LOG_EVENT_CLOSE;
+    verdict->outcome = kind == 0 ? REMED_LOG_SILENT : REMED_LOG_INCOMPLETE;
+    if (kind == 0 || !give(parser, kind, removed, parser->reversed != 0, line))
+        return;
+    verdict->outcome = REMED_LOG_RECORDS;
+    verdict->records = 1;
+    /* Who opened it is part of the key: what ends without a word of that ends either way round. */
+    if (removed && opener == REMED_OPENER_EITHER && kind == REMED_KIND_SESSION &&
+        give(parser, kind, removed, true, line))
+        verdict->records = 2;
+}

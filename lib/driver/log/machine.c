@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The machine of machine.h. Threads: one thread a machine. */
+#include "driver/log/machine.h"
+
+#include "driver/log/scan.h"
+
+struct frame {
+    uint32_t target;
+    const uint8_t *at;
+    uint64_t have;
+};
+
+static inline bool literal_at(const struct remed_log_machine *machine,
+                              const struct remed_log_step *step, const uint8_t *at,
+                              const uint8_t *end)
+{
+    uint64_t head;
+    if (REMED_LIKELY(end - at >= 8)) {
+        memcpy(&head, at, sizeof head);
+        if (((head ^ step->head) & step->mask) != 0)
+            return false;
+        return step->length <= 8 || ((size_t)(end - at) >= step->length &&
+                                     memcmp(at + 8, remed_log_text(machine->rules, step->text) + 8,
+                                            step->length - 8) == 0);
+    }
+    return (size_t)(end - at) >= step->length &&
+           memcmp(at, remed_log_text(machine->rules, step->text), step->length) == 0;
+}
+
+static inline const uint8_t *find(const struct remed_log_machine *machine,
+                                  const struct remed_log_step *step, const uint8_t *at,
+                                  const uint8_t *end)
+{
+    if (step->limit != 0 && (size_t)(end - at) > (size_t)step->limit + step->length)
+        end = at + step->limit + step->length;
+    return remed_find(at, end, (const uint8_t *)remed_log_text(machine->rules, step->text),
+                      step->length);
+}
+
+static inline bool is_name_byte(uint8_t c)
+{
+    /* letters, digits and # $ * + - . < > @ _ ~ */
+    static const uint64_t set[4] = {0x53ff6c1800000000ull, 0x47fffffe87ffffffull,
+                                    0xffffffffffffffffull, 0xffffffffffffffffull};
+    return (set[c >> 6] >> (c & 63) & 1) != 0;
+}
+
+static const uint8_t *read_quoted(const uint8_t *at, const uint8_t *end,
+                                  struct remed_log_span *span)
+{
+    if (at == end || *at != '"')
+        return NULL;
+    span->text = ++at;
+    while (at < end && *at != '"')
+        at += *at == '\\' && end - at > 1 ? 2 : 1;
+    if (at >= end)
+        return NULL;
+    span->length = (size_t)(at - span->text);
+    return at + 1;
+}
+
+static const uint8_t *read_text(struct remed_log_machine *machine, unsigned type, unsigned slot,
+                                const uint8_t *at, const uint8_t *end)
+{
+    struct remed_log_span none, *span = slot >= REMED_SLOT_NAME && slot < REMED_SLOT_NONE
+                                            ? &machine->span[slot - REMED_SLOT_NAME]
+                                            : &none;
+    const uint8_t *begin = at;
+    if (type == REMED_TYPE_QUOTED)
+        return read_quoted(at, end, span);
+    if (type == REMED_TYPE_NAME)
+        while (at < end && is_name_byte(*at))
+            at++;
+    else if (type == REMED_TYPE_DIGITS)
+        while (at < end && remed_is_digit(*at))
+            at++;
+    else
+        while (at < end && *at != ' ' && *at != '\t')
+            at++;
+    span->text = begin;
+    span->length = (size_t)(at - begin);
+    return at > begin ? at : NULL;
+}
+
+static const uint8_t *read_endpoint(struct remed_log_machine *machine, unsigned type, unsigned slot,
+                                    const uint8_t *at, const uint8_t *end)
+{
+    struct remed_endpoint endpoint;
+    bool ported;
+    at = type == REMED_TYPE_LIST
+             ? remed_scan_list(at, end, &endpoint, &ported)
+             : remed_scan_endpoint(at, end, type == REMED_TYPE_LASTPORT, &endpoint, &ported);
+    if (at == NULL || slot == REMED_SLOT_NONE)
+        return at;
+    machine->endpoint[slot / 2] = endpoint;
+    machine->port[slot / 2] = endpoint.port;
+    if (ported)
+        machine->have |= 1ull << (slot | 1);
+    return at;
+}
+
+static const uint8_t *read_time(struct remed_log_machine *machine, unsigned type, unsigned slot,
+                                const uint8_t *at, const uint8_t *end)
+{
+    uint64_t none, *ns = slot == REMED_SLOT_NONE ? &none : &machine->time[slot - REMED_SLOT_TIME];
+    switch (type) {
+    case REMED_TYPE_STAMP:
+        return remed_read_stamp(&machine->calendar, at, end, ns);
+    case REMED_TYPE_EPOCH:
+        return remed_read_epoch(at, end, ns);
+    case REMED_TYPE_DATE:
+        return remed_read_date(at, end, ns);
+    default:
+        return remed_read_clock(at, end, ns);
+    }
+}
+
+const uint8_t *remed_log_read(struct remed_log_machine *machine, unsigned type, unsigned slot,
+                              const uint8_t *at, const uint8_t *end)
+{
+    struct remed_endpoint no_endpoint;
+    uint64_t no_number;
+    uint16_t no_port;
+    uint8_t no_protocol;
+    bool bound = slot != REMED_SLOT_NONE;
+    switch (type) {
+    case REMED_TYPE_IP:
+        at = remed_scan_ip(at, end, bound ? &machine->endpoint[slot / 2] : &no_endpoint);
+        break;
+    case REMED_TYPE_PORT:
+        at = remed_scan_port(at, end, bound ? &machine->port[slot / 2] : &no_port);
+        break;
+    case REMED_TYPE_NUMBER:
+        at = remed_scan_number(at, end,
+                               bound ? &machine->number[slot - REMED_SLOT_CBYTES] : &no_number);
+        break;
+    case REMED_TYPE_PROTOCOL:
+        at = remed_scan_protocol(at, end, bound ? &machine->protocol : &no_protocol);
+        break;
+    case REMED_TYPE_ENDPOINT:
+    case REMED_TYPE_LASTPORT:
+    case REMED_TYPE_LIST:
+        at = read_endpoint(machine, type, slot, at, end);
+        break;
+    case REMED_TYPE_STAMP:
+    case REMED_TYPE_EPOCH:
+    case REMED_TYPE_DATE:
+    case REMED_TYPE_CLOCK:
+        at = read_time(machine, type, slot, at, end);
+        break;
+    default:
+        at = read_text(machine, type, slot, at, end);
+    }
+    if (at != NULL && bound)
+        machine->have |= 1ull << slot;
+    return at;
+}
+
+static const uint8_t *read_until(struct remed_log_machine *machine,
+                                 const struct remed_log_step *step, const uint8_t *at,
+                                 const uint8_t *end)
+{
+    const uint8_t *stop = find(machine, step, at, end);
+    if (stop == NULL)
+        return NULL;
+    if (step->slot < REMED_SLOT_NONE) {
+        machine->span[step->slot - REMED_SLOT_NAME] =
+            (struct remed_log_span){at, (size_t)(stop - at)};
+        machine->have |= 1ull << step->slot;
+    }
+    return stop;
+}
+
+static const uint8_t *skip_blanks(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
+/* One step that does not branch. */
+static inline const uint8_t *take(struct remed_log_machine *machine,
+                                  const struct remed_log_step *step, const uint8_t *at,
+                                  const uint8_t *end)
+{
+    const uint8_t *found;
+    switch (step->code) {
+    case REMED_CODE_LITERAL:
+        return literal_at(machine, step, at, end) ? at + step->length : NULL;
+    case REMED_CODE_FIELD:
+        return step->type == REMED_TYPE_UNTIL
+                   ? read_until(machine, step, at, end)
+                   : remed_log_read(machine, step->type, step->slot, at, end);
+    case REMED_CODE_FIND:
+        found = find(machine, step, at, end);
+        return found != NULL ? found + step->length : NULL;
+    case REMED_CODE_NOT:
+        return literal_at(machine, step, at, end) ? NULL : at;
+    case REMED_CODE_BLANKS:
+        return skip_blanks(at, end);
+    case REMED_CODE_WALK:
+        return remed_log_walk_run(
+            machine, REMED_ITEM(machine->rules->walks, struct remed_log_walk, step->target), at,
+            end);
+    case REMED_CODE_REST:
+        return end;
+    default: /* REMED_CODE_END */
+        return skip_blanks(at, end) == end ? end : NULL;
+    }
+}
+
+static void trace(struct remed_log_machine *machine, const struct remed_log_step *step,
+                  const uint8_t *at)
+{
+    if (at < machine->far)
+        return;
+    machine->far = at;
+    machine->far_line = step->line;
+    machine->far_column = step->column;
+}
+
+bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, const uint8_t *at,
+                           const uint8_t *end)
+{
+    const struct remed_log_step *const steps = machine->rules->steps.items;
+    const struct remed_log_step *step = steps + start;
+    struct frame frames[REMED_LOG_DEPTH];
+    unsigned depth = 0;
+    for (;;) {
+        if (step->code == REMED_CODE_TRY) {
+            frames[depth++] = (struct frame){step->target, at, machine->have};
+            step++;
+            continue;
+        }
+        if (step->code == REMED_CODE_COMMIT) {
+            depth--;
+            step = steps + step->target;
+            continue;
+        }
+        if (step->code == REMED_CODE_MATCH) {
+            machine->at = at;
+            if (machine->tracing)
+                trace(machine, step, at);
+            return true;
+        }
+        const uint8_t *next = take(machine, step, at, end);
+        if (REMED_LIKELY(next != NULL)) {
+            at = next;
+            step++;
+            continue;
+        }
+        if (machine->tracing)
+            trace(machine, step, at);
+        if (depth == 0)
+            return false;
+        depth--;
+        at = frames[depth].at;
+        machine->have = frames[depth].have;
+        step = steps + frames[depth].target;
+    }
+}
