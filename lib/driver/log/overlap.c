@@ -91,6 +91,9 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_WALK:
         return walk_covers(rules, REMED_ITEM(rules->walks, struct remed_log_walk, a->target),
                            REMED_ITEM(rules->walks, struct remed_log_walk, b->target));
+    case REMED_CODE_OPEN:
+    case REMED_CODE_CLOSE:
+        return a->slot == b->slot;
     default:
         return true;
     }

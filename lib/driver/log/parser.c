@@ -3,7 +3,7 @@
  * parser. */
 #include "driver/log/parser.h"
 
-#define HEADER_WORDS 5 /* host, tag and what relays put between */
+#define HEADER_WORDS 3 /* host, tag and what relays put between */
 
 void remed_log_parser_opts_init(struct remed_log_parser_opts *opts, size_t size)
 {

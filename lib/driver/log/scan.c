@@ -101,7 +101,11 @@ const uint8_t *remed_scan_list(const uint8_t *at, const uint8_t *end,
 {
     for (;;) {
         at = remed_scan_endpoint(at, end, false, endpoint, ported);
-        if (at == NULL || at == end || *at != ',')
+        if (at == NULL || at == end)
+            return at;
+        if (end - at > 3 && memcmp(at, " : ", 3) == 0)
+            at++; /* another group, of nginx */
+        else if (*at != ',')
             return at;
         for (at++; at < end && *at == ' ';)
             at++;
