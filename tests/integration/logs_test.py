@@ -127,7 +127,7 @@ def main():
                 key = (vendor, want["msgtype"], reason)
                 found[key] = found.get(key, 0) + 1
                 if verbose:
-                    print(vendor, number, reason, lines[number - 1][:300].decode("latin-1"), want, records.get(number), sep="\n   ")
+                    print("##", vendor, number, reason, lines[number - 1][:300].decode("latin-1"), want, records.get(number), sep="\n   ")
     print(f"{'vendor':16} {'lines':>6} {'equal':>6} {'differ':>6} {'with records':>12} {'denied':>6}")
     for vendor, (total, same, recorded, denied) in rows.items():
         print(f"{vendor:16} {total:6} {same:6} {total - same:6} {recorded:12} {denied:6}")

@@ -203,6 +203,8 @@ static inline const uint8_t *take(struct remed_log_machine *machine,
     case REMED_CODE_FIND:
         found = find(machine, step, at, end);
         return found != NULL ? found + step->length : NULL;
+    case REMED_CODE_BEFORE:
+        return literal_at(machine, step, at, end) ? at : NULL;
     case REMED_CODE_NOT:
         return literal_at(machine, step, at, end) ? NULL : at;
     case REMED_CODE_OPEN:

@@ -83,6 +83,7 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_FIELD:
         return a->type == b->type && (a->type != REMED_TYPE_UNTIL || same_literal(rules, a, b));
     case REMED_CODE_LITERAL:
+    case REMED_CODE_BEFORE:
     case REMED_CODE_NOT:
         return same_literal(rules, a, b);
     case REMED_CODE_FIND:

@@ -464,9 +464,10 @@ static int compile_word(struct remed_log_compiler *compiler)
             remed_log_next(&compiler->reader);
             return rc;
         }
-    if (remed_log_is(&compiler->reader, "not")) {
+    bool negated = remed_log_is(&compiler->reader, "not");
+    if (negated || remed_log_is(&compiler->reader, "before")) {
         remed_log_next(&compiler->reader);
-        return compile_literal(compiler, REMED_CODE_NOT);
+        return compile_literal(compiler, negated ? REMED_CODE_NOT : REMED_CODE_BEFORE);
     }
     if (remed_log_is(&compiler->reader, "keys") || remed_log_is(&compiler->reader, "columns"))
         return compile_walk(compiler, remed_log_is(&compiler->reader, "keys"));

@@ -76,7 +76,8 @@ enum remed_log_code {
     REMED_CODE_BLANKS,  /* any number of blanks */
     REMED_CODE_TRY,     /* from here on, failing goes on at `target` */
     REMED_CODE_COMMIT,  /* no more of that; go on at `target` */
-    REMED_CODE_NOT,     /* these bytes must not stand here */
+    REMED_CODE_BEFORE,  /* these bytes must follow here, */
+    REMED_CODE_NOT,     /* these must not */
     REMED_CODE_OPEN,    /* the text from here, */
     REMED_CODE_CLOSE,   /* up to here, into a slot */
     REMED_CODE_WALK,    /* the rest of the line, key by key or column by column */
