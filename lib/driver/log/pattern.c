@@ -234,7 +234,7 @@ static int compile_group(struct remed_log_compiler *compiler);
 /* NAME:( … ), the name read already: what the group takes, as text */
 static int compile_span(struct remed_log_compiler *compiler, const struct remed_log_token *name)
 {
-    struct remed_log_step *step;
+    struct remed_log_step *step = NULL;
     unsigned slot = remed_log_slot_of(compiler, name->text, name->length, true);
     if (slot == REMED_SLOT_NONE || slot < REMED_SLOT_NAME)
         return remed_error_at(compiler->error, REMED_ESYNTAX, name->line, name->column,

@@ -142,7 +142,7 @@ const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end, uint8_
 {
     const uint8_t *stop = at;
     if (at < end && remed_is_digit(*at)) {
-        uint16_t number;
+        uint16_t number = 0;
         stop = remed_scan_port(at, end, &number);
         *protocol = (uint8_t)number;
         return stop != NULL && number <= 255 ? stop : NULL;
