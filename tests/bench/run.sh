@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/packages.sh
-install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libdpdk-dev libmsgpack-dev tcpdump python3 fio
+install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libdpdk-dev libmsgpack-dev tcpdump python3 fio liblognorm-dev libpcre2-dev
 
 cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DREMED_BENCH=ON -DREMED_TESTS=OFF \
     >/dev/null
@@ -24,5 +24,6 @@ build/bench/tests/bench_flow
 build/bench/tests/bench_state
 mkdir -p build/bench/disk # not in memory: this one is about syncing
 build/bench/tests/bench_file "$PWD/build/bench/disk"
+build/bench/tests/bench_log
 build/bench/tests/bench_filter "$capture"
 python3 tests/bench/bench_mirror.py build/bench/remediate "$capture" "$folder"

@@ -31,6 +31,10 @@ static int read_want(struct remed_log_compiler *compiler, struct remed_log_entry
     int rc = remed_log_compile_field(compiler, true, &entry->type, &entry->slot);
     if (rc == 0 && entry->slot == REMED_SLOT_NONE)
         rc = remed_log_fault(compiler, "a value without a name: write NAME:TYPE");
+    if (rc == 0 && remed_log_is(&compiler->reader, "..")) {
+        entry->more = 1;
+        remed_log_next(&compiler->reader);
+    }
     if (rc == 0 && remed_log_is(&compiler->reader, "?")) {
         entry->optional = 1;
         remed_log_next(&compiler->reader);

@@ -178,6 +178,15 @@ static const uint8_t *skip_blanks(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
+static const uint8_t *close_span(struct remed_log_machine *machine,
+                                 const struct remed_log_step *step, const uint8_t *at)
+{
+    struct remed_log_span *span = &machine->span[step->slot - REMED_SLOT_NAME];
+    span->length = (size_t)(at - span->text);
+    machine->have |= 1ull << step->slot;
+    return at;
+}
+
 /* One step that does not branch. */
 static inline const uint8_t *take(struct remed_log_machine *machine,
                                   const struct remed_log_step *step, const uint8_t *at,
@@ -194,8 +203,15 @@ static inline const uint8_t *take(struct remed_log_machine *machine,
     case REMED_CODE_FIND:
         found = find(machine, step, at, end);
         return found != NULL ? found + step->length : NULL;
+    case REMED_CODE_BEFORE:
+        return literal_at(machine, step, at, end) ? at : NULL;
     case REMED_CODE_NOT:
         return literal_at(machine, step, at, end) ? NULL : at;
+    case REMED_CODE_OPEN:
+        machine->span[step->slot - REMED_SLOT_NAME].text = at;
+        return at;
+    case REMED_CODE_CLOSE:
+        return close_span(machine, step, at);
     case REMED_CODE_BLANKS:
         return skip_blanks(at, end);
     case REMED_CODE_WALK:

@@ -83,6 +83,7 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_FIELD:
         return a->type == b->type && (a->type != REMED_TYPE_UNTIL || same_literal(rules, a, b));
     case REMED_CODE_LITERAL:
+    case REMED_CODE_BEFORE:
     case REMED_CODE_NOT:
         return same_literal(rules, a, b);
     case REMED_CODE_FIND:
@@ -91,6 +92,9 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_WALK:
         return walk_covers(rules, REMED_ITEM(rules->walks, struct remed_log_walk, a->target),
                            REMED_ITEM(rules->walks, struct remed_log_walk, b->target));
+    case REMED_CODE_OPEN:
+    case REMED_CODE_CLOSE:
+        return a->slot == b->slot;
     default:
         return true;
     }

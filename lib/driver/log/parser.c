@@ -3,7 +3,8 @@
  * parser. */
 #include "driver/log/parser.h"
 
-#define HEADER_WORDS 5 /* host, tag and what relays put between */
+#define HEADER_WORDS 3 /* host, tag and what relays put between */
+#define HEADER_WORDS_5424 5
 
 void remed_log_parser_opts_init(struct remed_log_parser_opts *opts, size_t size)
 {
@@ -72,18 +73,26 @@ static const uint8_t *skip_blanks(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* Behind <134> and, of RFC 5424, the version. */
-static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end)
+/* Behind the count of bytes (RFC 6587), <134>, and the version of RFC 5424, which sets *words. */
+static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsigned *words)
 {
     const uint8_t *next = at;
+    while (next < end && next - at < 6 && (uint8_t)(*next - '0') <= 9)
+        next++;
+    if (next > at && end - next > 1 && next[0] == ' ' && next[1] == '<')
+        at = next + 1;
     if (at == end || *at != '<')
         return at;
+    next = at;
     for (next++; next < end && next - at < 4 && (uint8_t)(*next - '0') <= 9;)
         next++;
     if (next == at + 1 || next == end || *next != '>')
         return at;
     next++;
-    return end - next > 1 && next[0] == '1' && next[1] == ' ' ? next + 2 : next;
+    if (end - next < 2 || next[0] != '1' || next[1] != ' ')
+        return next;
+    *words = HEADER_WORDS_5424;
+    return next + 2;
 }
 
 /* Behind the time, where there is one. */
@@ -129,14 +138,15 @@ static bool begins(struct remed_log_parser *parser, const uint8_t *at, const uin
 static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t *at,
                                  const uint8_t *end)
 {
+    unsigned words = HEADER_WORDS;
     parser->header_time = 0;
     parser->machine.have = 0;
     if (parser->rules->syslog)
-        at = skip_time(parser, skip_priority(at, end), end);
+        at = skip_time(parser, skip_priority(at, end, &words), end);
     if (parser->rules->begins.count == 0)
         return at;
     bool tagged = !parser->rules->syslog;
-    for (unsigned word = 0; word <= HEADER_WORDS; word++) {
+    for (unsigned word = 0; word <= words; word++) {
         if (begins(parser, at, end))
             return parser->machine.at;
         if (tagged)

@@ -229,8 +229,48 @@ static int compile_find(struct remed_log_compiler *compiler)
     return rc;
 }
 
+static int compile_group(struct remed_log_compiler *compiler);
+
+/* NAME:( … ), the name read already: what the group takes, as text */
+static int compile_span(struct remed_log_compiler *compiler, const struct remed_log_token *name)
+{
+    struct remed_log_step *step = NULL;
+    unsigned slot = remed_log_slot_of(compiler, name->text, name->length, true);
+    if (slot == REMED_SLOT_NONE || slot < REMED_SLOT_NAME)
+        return remed_error_at(compiler->error, REMED_ESYNTAX, name->line, name->column,
+                              "'%.*s' can't hold text", (int)name->length, name->text);
+    int rc = add_step(compiler, REMED_CODE_OPEN, &step);
+    if (rc == 0) {
+        step->slot = (uint8_t)slot;
+        rc = compile_group(compiler);
+    }
+    if (rc == 0)
+        rc = add_step(compiler, REMED_CODE_CLOSE, &step);
+    if (rc == 0)
+        step->slot = (uint8_t)slot;
+    compiler->sets |= 1ull << slot;
+    return rc;
+}
+
+/* Whether the name at hand goes on as NAME:( */
+static bool is_span(const struct remed_log_compiler *compiler)
+{
+    struct remed_log_reader ahead = compiler->reader;
+    remed_log_next(&ahead);
+    if (!remed_log_is(&ahead, ":"))
+        return false;
+    remed_log_next(&ahead);
+    return remed_log_is(&ahead, "(");
+}
+
 static int compile_value(struct remed_log_compiler *compiler)
 {
+    struct remed_log_token name = compiler->reader.token;
+    if (is_span(compiler)) {
+        remed_log_next(&compiler->reader);
+        remed_log_next(&compiler->reader);
+        return compile_span(compiler, &name);
+    }
     struct remed_log_step *step;
     uint8_t type, slot;
     int rc = add_step(compiler, REMED_CODE_FIELD, &step);
@@ -424,9 +464,10 @@ static int compile_word(struct remed_log_compiler *compiler)
             remed_log_next(&compiler->reader);
             return rc;
         }
-    if (remed_log_is(&compiler->reader, "not")) {
+    bool negated = remed_log_is(&compiler->reader, "not");
+    if (negated || remed_log_is(&compiler->reader, "before")) {
         remed_log_next(&compiler->reader);
-        return compile_literal(compiler, REMED_CODE_NOT);
+        return compile_literal(compiler, negated ? REMED_CODE_NOT : REMED_CODE_BEFORE);
     }
     if (remed_log_is(&compiler->reader, "keys") || remed_log_is(&compiler->reader, "columns"))
         return compile_walk(compiler, remed_log_is(&compiler->reader, "keys"));

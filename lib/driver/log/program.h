@@ -76,7 +76,10 @@ enum remed_log_code {
     REMED_CODE_BLANKS,  /* any number of blanks */
     REMED_CODE_TRY,     /* from here on, failing goes on at `target` */
     REMED_CODE_COMMIT,  /* no more of that; go on at `target` */
-    REMED_CODE_NOT,     /* these bytes must not stand here */
+    REMED_CODE_BEFORE,  /* these bytes must follow here, */
+    REMED_CODE_NOT,     /* these must not */
+    REMED_CODE_OPEN,    /* the text from here, */
+    REMED_CODE_CLOSE,   /* up to here, into a slot */
     REMED_CODE_WALK,    /* the rest of the line, key by key or column by column */
     REMED_CODE_REST,    /* the rest of the line, whatever it is */
     REMED_CODE_END,     /* nothing but blanks is left */
@@ -104,6 +107,7 @@ struct remed_log_entry {
     uint32_t column;                  /* the column's number */
     uint8_t type, slot;
     uint8_t optional; /* 1: a value that is no such thing is no value */
+    uint8_t more;     /* 1: behind it may stand more, parted by : or / */
     uint8_t stop;     /* 1: what comes after this key is not looked at */
     uint32_t line, place;
 };

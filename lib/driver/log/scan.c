@@ -101,7 +101,11 @@ const uint8_t *remed_scan_list(const uint8_t *at, const uint8_t *end,
 {
     for (;;) {
         at = remed_scan_endpoint(at, end, false, endpoint, ported);
-        if (at == NULL || at == end || *at != ',')
+        if (at == NULL || at == end)
+            return at;
+        if (end - at > 3 && memcmp(at, " : ", 3) == 0)
+            at++; /* another group, of nginx */
+        else if (*at != ',')
             return at;
         for (at++; at < end && *at == ' ';)
             at++;
@@ -138,7 +142,7 @@ const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end, uint8_
 {
     const uint8_t *stop = at;
     if (at < end && remed_is_digit(*at)) {
-        uint16_t number;
+        uint16_t number = 0;
         stop = remed_scan_port(at, end, &number);
         *protocol = (uint8_t)number;
         return stop != NULL && number <= 255 ? stop : NULL;

@@ -62,7 +62,7 @@ static enum taking take_entry(struct walking *walking, unsigned index, const uin
     if (entry->type == REMED_TYPE_NONE) {
         fits = length == entry->literal_length &&
                memcmp(value, remed_log_text(machine->rules, entry->literal), length) == 0;
-    } else if (is_empty(value, length)) {
+    } else if (is_empty(value, length) || REMED_HAS(machine, entry->slot)) {
         return TAKE_ON;
     } else if (entry->type == REMED_TYPE_UNTIL) { /* the whole value, whatever it is */
         machine->span[entry->slot - REMED_SLOT_NAME] = (struct remed_log_span){value, length};
@@ -70,8 +70,9 @@ static enum taking take_entry(struct walking *walking, unsigned index, const uin
         fits = true;
     } else {
         uint64_t have = machine->have;
-        fits = remed_log_read(machine, entry->type, entry->slot, value, value + length) ==
-               value + length;
+        const uint8_t *end = value + length;
+        const uint8_t *at = remed_log_read(machine, entry->type, entry->slot, value, end);
+        fits = at == end || (at != NULL && entry->more && (*at == ':' || *at == '/'));
         machine->have = fits ? machine->have : have;
         fits = fits || entry->optional != 0;
     }
