@@ -184,20 +184,6 @@ static void report(const struct parsing *parsing)
     fputc('\n', stderr);
 }
 
-/* +1, -5:30 */
-static bool read_zone(const char *text, int32_t *seconds)
-{
-    unsigned hours, minutes = 0;
-    char sign = '+', end;
-    if (*text == '+' || *text == '-')
-        sign = *text++;
-    int got = sscanf(text, "%2u:%2u%c", &hours, &minutes, &end);
-    if (got < 1 || got > 2 || (got == 1 && strlen(text) > 2) || hours > 23 || minutes > 59)
-        return false;
-    *seconds = (int32_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
-    return true;
-}
-
 static bool read_now(const char *text, uint64_t *now)
 {
     struct tm parts;

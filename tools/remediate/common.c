@@ -89,6 +89,19 @@ bool read_size(const char *text, uint64_t *bytes)
     return read_units(text, units, bytes);
 }
 
+bool read_zone(const char *text, int32_t *seconds)
+{
+    unsigned hours, minutes = 0;
+    char sign = '+', end;
+    if (*text == '+' || *text == '-')
+        sign = *text++;
+    int got = sscanf(text, "%2u:%2u%c", &hours, &minutes, &end);
+    if (got < 1 || got > 2 || (got == 1 && strlen(text) > 2) || hours > 23 || minutes > 59)
+        return false;
+    *seconds = (int32_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+    return true;
+}
+
 bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT])
 {
     static const char *const names[REMED_TIMEOUT_COUNT] = {

@@ -20,6 +20,7 @@ int command_publish(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_snapshot(int argc, char **argv);
 int command_audit(int argc, char **argv);
+int command_listen(int argc, char **argv);
 int command_parse(int argc, char **argv);
 int command_rules(int argc, char **argv);
 
@@ -36,6 +37,8 @@ bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *numb
 bool read_time(const char *text, uint64_t *ns);
 /* 4096, 64kB, 64MiB, 1GiB. */
 bool read_size(const char *text, uint64_t *bytes);
+/* +1, -5:30, as seconds east of Greenwich. */
+bool read_zone(const char *text, int32_t *seconds);
 /* NAME=TIME for a flow timeout. */
 bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT]);
 
