@@ -104,15 +104,41 @@ int interpreter_load(struct interpreter *interpreter)
     return EXIT_OK;
 }
 
+/* The best that any set makes of a line. */
+static uint8_t run(struct interpreter *interpreter, const struct remed_log_line *line)
+{
+    struct remed_log_verdict verdict;
+    uint8_t best = REMED_LOG_FOREIGN;
+    for (unsigned i = 0; i < interpreter->count && best <= REMED_LOG_UNMATCHED; i++) {
+        remed_log_parser_run(interpreter->parsers[i], line, 1, &verdict);
+        best = verdict.outcome > best ? verdict.outcome : best;
+    }
+    return best;
+}
+
+/* Rule sets know headers as their boxes write them. A relay's header of RFC 5424, with structured
+ * data or without a time, is another: then what it carries is read alone, at the header's time. */
+static uint8_t run_carried(struct interpreter *interpreter, const struct remed_log_line *line)
+{
+    const struct remed_syslog_context context = {.received = line->received,
+                                                 .zone = interpreter->opts.zone};
+    struct remed_syslog_message message;
+    remed_syslog_read(&message, sizeof message, line->text, line->length, &context);
+    if (message.format != REMED_SYSLOG_RFC5424 || message.message.length == 0)
+        return REMED_LOG_FOREIGN;
+    const struct remed_log_line carried = {
+        .text = message.message.text, .length = message.message.length, .received = message.time};
+    return run(interpreter, &carried);
+}
+
 bool interpreter_take(struct interpreter *interpreter, const struct remed_listener_line *line)
 {
     const struct remed_log_line text = {
         .text = line->text, .length = line->length, .received = line->received};
-    struct remed_log_verdict verdict = {.outcome = REMED_LOG_FOREIGN};
-    uint8_t best = REMED_LOG_FOREIGN;
-    for (unsigned i = 0; i < interpreter->count && best <= REMED_LOG_UNMATCHED; i++) {
-        remed_log_parser_run(interpreter->parsers[i], &text, 1, &verdict);
-        best = verdict.outcome > best ? verdict.outcome : best;
+    uint8_t best = run(interpreter, &text);
+    if (best <= REMED_LOG_UNMATCHED) {
+        uint8_t carried = run_carried(interpreter, &text);
+        best = carried > best ? carried : best;
     }
     interpreter->lines++;
     interpreter->outcomes[best]++;

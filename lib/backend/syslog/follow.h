@@ -25,12 +25,12 @@ struct position {
 int remed_position_sum(int fd, uint32_t most, uint64_t *sum);
 /* Whether the open file is the position's, and as long. */
 bool remed_position_fits(const struct position *position, int fd);
-/* 1; 0: there is none, or it is damaged, which is told. */
-int remed_position_load(const struct remed_listener *listener, const char *path,
-                        struct position *position);
+/* Reads at most `most` positions; how many, 0 also when the file is damaged, which is told. */
+unsigned remed_positions_load(const struct remed_listener *listener, const char *path,
+                              struct position *positions, unsigned most);
 /* Replaces the file at once. */
-int remed_position_save(const char *path, const struct position *position,
-                        struct remed_error *error);
+int remed_positions_save(const char *path, const struct position *positions, unsigned count,
+                         struct remed_error *error);
 /* The file that a position is of, by whatever name it now has in the folder of `path`; -1: none. */
 int remed_position_find(const char *path, const struct position *position);
 

@@ -96,6 +96,7 @@ struct remed_listener {
     struct datagrams *datagrams; /* made with the first such input */
     struct rest rest;
     uint64_t sweep;
+    uint64_t said; /* when a refusal was last told of */
     uint64_t lines;
     uint8_t buffer[READ_BYTES];
 };

@@ -34,39 +34,49 @@ bool remed_position_fits(const struct position *position, int fd)
            remed_position_sum(fd, position->summed, &sum) == 0 && sum == position->sum;
 }
 
-int remed_position_load(const struct remed_listener *listener, const char *path,
-                        struct position *position)
+static bool read_line(FILE *file, struct position *position)
 {
     char line[160], newline = '\0';
+    return fgets(line, sizeof line, file) != NULL &&
+           sscanf(line, SCAN_FORMAT, &position->device, &position->inode, &position->offset,
+                  &position->sum, &position->summed, &newline) == 6 &&
+           newline == '\n' && position->summed <= PRINT_BYTES;
+}
+
+unsigned remed_positions_load(const struct remed_listener *listener, const char *path,
+                              struct position *positions, unsigned most)
+{
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         if (errno != ENOENT)
             remed_listener_say(listener, REMED_LOG_WARNING, "%s: %s", path, strerror(errno));
         return 0;
     }
-    memset(position, 0, sizeof *position);
-    bool whole = fgets(line, sizeof line, file) != NULL &&
-                 sscanf(line, SCAN_FORMAT, &position->device, &position->inode, &position->offset,
-                        &position->sum, &position->summed, &newline) == 6 &&
-                 newline == '\n' && position->summed <= PRINT_BYTES;
+    unsigned count = 0;
+    while (count < most && read_line(file, &positions[count]))
+        count++;
+    bool whole = count > 0 && (count == most || feof(file));
     fclose(file);
-    if (!whole)
-        remed_listener_say(listener, REMED_LOG_WARNING, "%s: is no position; it is not used", path);
-    return whole;
+    if (whole)
+        return count;
+    remed_listener_say(listener, REMED_LOG_WARNING, "%s: is no position; it is not used", path);
+    return 0;
 }
 
-int remed_position_save(const char *path, const struct position *position,
-                        struct remed_error *error)
+int remed_positions_save(const char *path, const struct position *positions, unsigned count,
+                         struct remed_error *error)
 {
-    char fresh[1100], line[160];
-    int length = snprintf(line, sizeof line, LINE_FORMAT, position->device, position->inode,
-                          position->offset, position->sum, position->summed);
+    char fresh[1100];
     if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
         return remed_error_set(error, REMED_EIO, "%.80s: is too long a path", path);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    bool done = fd >= 0 && write(fd, line, (size_t)length) == length && fsync(fd) == 0;
+    FILE *file = fopen(fresh, "we");
+    bool done = file != NULL;
+    for (unsigned i = 0; i < count && done; i++)
+        done = fprintf(file, LINE_FORMAT, positions[i].device, positions[i].inode,
+                       positions[i].offset, positions[i].sum, positions[i].summed) > 0;
+    done = done && fflush(file) == 0 && fsync(fileno(file)) == 0;
     int kept = errno;
-    if (fd >= 0 && close(fd) < 0 && done) {
+    if (file != NULL && fclose(file) != 0 && done) {
         kept = errno;
         done = false;
     }
@@ -74,7 +84,7 @@ int remed_position_save(const char *path, const struct position *position,
         return 0;
     if (done)
         kept = errno;
-    if (fd >= 0)
+    if (file != NULL)
         unlink(fresh);
     return remed_error_set(error, REMED_EIO, "cannot write %s: %s", path, strerror(kept));
 }

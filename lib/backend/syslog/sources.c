@@ -77,7 +77,7 @@ uint32_t remed_source_pin(struct remed_listener *listener, const char *name)
     struct remed_listener_source *source = remed_source(listener, row);
     source->role = REMED_LISTENER_INPUT;
     source->input = row;
-    set_name(source, name, strlen(name));
+    set_name(source, name, strcspn(name, "?")); /* without its parameters */
     return row;
 }
 

@@ -15,6 +15,7 @@
 
 #define ACCEPTS_A_TURN 64
 #define HANDSHAKE_NS (10 * REMED_NS_PER_S)
+#define SAY_NS REMED_NS_PER_S /* who is refused must not fill a log */
 
 static int on_frame(void *context, const struct remed_syslog_frame *frame)
 {
@@ -77,9 +78,12 @@ static void refuse(struct remed_listener *listener, struct connection *connectio
     uint32_t row = remed_source_address(listener, connection->input->row, connection->family,
                                         connection->address);
     remed_source(listener, row)->refused++;
-    remed_listener_say(listener, REMED_LOG_NOTICE, "%s: a connection of %s: %s",
-                       remed_source(listener, connection->input->row)->name,
-                       remed_source(listener, row)->name, why);
+    if (listener->now - listener->said >= SAY_NS || listener->said == 0) {
+        listener->said = listener->now; /* the counters tell of those between */
+        remed_listener_say(listener, REMED_LOG_NOTICE, "%s: refused a connection of %s: %s",
+                           remed_source(listener, connection->input->row)->name,
+                           remed_source(listener, row)->name, why);
+    }
     remed_stream_close(listener, connection);
 }
 
