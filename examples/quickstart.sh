@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/packages.sh
 
-install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev tcpdump iproute2 \
+install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libssl-dev tcpdump iproute2 \
     ethtool mawk nginx-light curl openssl dnsmasq-base bind9-dnsutils procps
 
 echo "building"

@@ -28,7 +28,7 @@ enum remed_error_code {
     REMED_ENOENT = -5,         /**< no such file, interface, preset or entry */
     REMED_EFORMAT = -6,        /**< a file or message is damaged or of an unknown format */
     REMED_ETRUNCATED = -7,     /**< a file or message ends in the middle of a record */
-    REMED_EPERM = -8,          /**< the operating system denies it */
+    REMED_EPERM = -8,          /**< the operating system denies it, or a signature */
     REMED_EAGAIN = -9,         /**< nothing to do yet; call again (retriable) */
     REMED_EBUSY = -10,         /**< a queue or device is full; call again later (retriable) */
     REMED_EIO = -11,           /**< reading or writing failed */

@@ -19,6 +19,7 @@
 #ifndef REMEDIATE_PUBLISHER_H
 #define REMEDIATE_PUBLISHER_H
 
+#include <remediate/sign.h>
 #include <remediate/state.h>
 #include <remediate/transport.h>
 
@@ -48,6 +49,9 @@ struct remed_publisher_opts {
     remed_publisher_fn delivered; /**< may be NULL */
     void *context;                /**< for @c delivered */
     const struct remed_allocator *allocator; /**< NULL: malloc */
+    const struct remed_mac *mac; /**< copied: records are signed; NULL: they are not */
+    uint32_t key_id;             /**< the key to sign with, when there is a mac */
+    uint32_t reserved;           /**< zero */
 };
 
 /** Counters of a publisher. */
@@ -91,11 +95,15 @@ REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char
  * @param error filled when not all were taken; may be NULL
  * @return how many were taken, from the first on, when that is any; else ::REMED_EBUSY: try again
  *         after process; ::REMED_EINVAL for a record without domain or body; ::REMED_ELIMIT for one
- *         that is too long; ::REMED_EIO; others of remed_transport_publish()
+ *         that is too long; ::REMED_ENOENT when the mac does not hold the key; ::REMED_EIO; others of
+ *         the mac and of remed_transport_publish()
  */
 REMED_API int remed_publisher_publish(struct remed_publisher *publisher,
                                       struct remed_record *const *records, size_t count,
                                       uint64_t tag, struct remed_error *error);
+/** Signs with another key from now on. What waits in the spool stays signed as it is.
+ *  @param publisher not NULL @param key_id the key; no matter without a mac */
+REMED_API void remed_publisher_sign_with(struct remed_publisher *publisher, uint32_t key_id);
 /**
  * Does what is to be done, and calls back.
  * @param publisher not NULL

@@ -15,6 +15,7 @@
 #include <remediate/policy.h>
 #include <remediate/filter.h>
 #include <remediate/state.h>
+#include <remediate/sign.h>
 #include <remediate/syslog.h>
 #include <remediate/transport.h>
 #include <remediate/publisher.h>

@@ -15,6 +15,7 @@
 
 #include <remediate/error.h>
 #include <remediate/memory.h>
+#include <remediate/sign.h>
 #include <remediate/state.h>
 #include <remediate/transport.h>
 
@@ -56,6 +57,7 @@ struct remed_replica_opts {
     remed_replica_fn change; /**< may be NULL */
     void *context;        /**< for @c change */
     const struct remed_allocator *allocator; /**< NULL: malloc */
+    const struct remed_mac *mac; /**< copied: values must be signed; NULL: signatures do not count */
 };
 
 /** Counters of a replica. */
@@ -71,6 +73,9 @@ struct remed_replica_stats {
     uint64_t damaged;   /**< bytes that were no record, or not that of their key */
     uint64_t refused;   /**< records for which there was no room */
     uint64_t forgotten; /**< removals' marks given up for room */
+    uint64_t not_signed; /**< values refused: without a signature, or an entry's removal by the transport */
+    uint64_t unknown_key; /**< values refused: signed with a key that the mac does not hold */
+    uint64_t altered;   /**< values refused: the signature does not fit */
 };
 
 /** Sets the defaults. @param opts not NULL @param size sizeof *opts */
@@ -85,16 +90,21 @@ REMED_API void remed_replica_opts_init(struct remed_replica_opts *opts, size_t s
 REMED_API int remed_replica_new(struct remed_replica **replica,
                                 const struct remed_replica_opts *opts, struct remed_error *error);
 /**
- * Applies what came from a transport.
+ * Applies what came from a transport. With a mac in the options what is not signed, is signed with a
+ * key that is not held or is altered changes nothing, nor does the transport's own removal of a key.
  * @param replica not NULL
- * @param key its key, checked against the record's own; NULL when there is none to check
+ * @param key its key, checked against the record's own; NULL when there is none to check, which a
+ *        mac does not allow
  * @param key_length bytes at @p key
- * @param bytes the record's wire form; NULL with 0: the transport removed the key for good
+ * @param bytes the record's wire form, with or without a signature; NULL with 0: the transport
+ *        removed the key for good
  * @param length bytes at @p bytes
  * @param now ns since the Unix epoch, for expiry
  * @param error filled on failure; may be NULL
  * @return enum remed_applied; ::REMED_EFORMAT and others of remed_record_decode(), counted as
- *         damaged; ::REMED_ELIMIT when there is no room, counted as refused; ::REMED_ENOMEM
+ *         damaged; ::REMED_ELIMIT when there is no room, counted as refused; ::REMED_EPERM for a
+ *         signature, counted by its fault; ::REMED_EINVAL without a key; others of the mac;
+ *         ::REMED_ENOMEM
  */
 REMED_API int remed_replica_apply(struct remed_replica *replica, const uint8_t *key,
                                   size_t key_length, const uint8_t *bytes, size_t length,
@@ -117,7 +127,8 @@ REMED_API int remed_replica_apply_message(struct remed_replica *replica,
  * @return how many entries went
  */
 REMED_API size_t remed_replica_release(struct remed_replica *replica, uint32_t partition);
-/** Applies a record. As remed_replica_apply(). @param replica not NULL @param record not NULL
+/** Applies a record. As remed_replica_apply(); a signature is not asked for, as it is the host's
+ *  own. @param replica not NULL @param record not NULL
  *  @param now ns since the Unix epoch @param error may be NULL @return as remed_replica_apply() */
 REMED_API int remed_replica_apply_record(struct remed_replica *replica,
                                          const struct remed_record *record, uint64_t now,

@@ -27,6 +27,8 @@ struct remed_publisher {
     void *context;
     char origin[REMED_NAME_MAX + 1];
     uint64_t epoch, next_sequence;
+    struct remed_mac mac; /* compute NULL: nothing is signed */
+    uint32_t key_id;
     struct remed_spool spool;
     struct remed_message held; /* read from the spool, not taken by the transport yet */
     uint64_t held_tag;
@@ -34,7 +36,7 @@ struct remed_publisher {
     struct remed_flight flight;
     bool gave_up; /* the transport let go of something that the spool is to keep */
     bool processing, more, closing, close_later;
-    uint8_t wire[REMED_RECORD_MAX];
+    uint8_t wire[REMED_SIGNED_MAX];
     struct remed_publisher_stats stats;
     struct remed_allocator allocator;
 };
@@ -119,6 +121,8 @@ static int check_opts(const struct remed_publisher_opts *opts, struct remed_erro
                                "publisher: the origin is too long or no plain text");
     if (opts->spool != NULL && opts->spool_bytes < LEAST_SPOOL)
         return remed_error_set(error, REMED_EINVAL, "publisher: a spool has 1 MiB at least");
+    if (opts->mac != NULL && (opts->mac->size < sizeof *opts->mac || opts->mac->compute == NULL))
+        return remed_error_set(error, REMED_EINVAL, "publisher: the mac is not filled in");
     return 0;
 }
 
@@ -176,6 +180,9 @@ int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
     made->context = opts.context;
     made->epoch = opts.epoch;
     made->next_sequence = opts.first_sequence;
+    made->key_id = opts.key_id;
+    if (opts.mac != NULL)
+        made->mac = *opts.mac;
     made->spool.folder = -1;
     if (opts.origin != NULL)
         memcpy(made->origin, opts.origin, strlen(opts.origin) + 1);
@@ -239,13 +246,17 @@ static int publish(struct remed_publisher *publisher, struct remed_record *recor
     uint8_t key[REMED_KEY_MAX];
     size_t length;
     fill_in(publisher, record);
-    int rc = remed_record_encode(record, publisher->wire, sizeof publisher->wire, &length);
+    int rc = remed_record_encode(record, publisher->wire, REMED_RECORD_MAX, &length);
     if (rc < 0)
         return remed_error_set(error, rc, "the record has no domain or body, or is too long");
-    const struct remed_message message = {.key = key,
-                                          .key_length = remed_record_key(record, key, sizeof key),
-                                          .value = publisher->wire,
-                                          .value_length = length};
+    size_t key_length = remed_record_key(record, key, sizeof key);
+    if (publisher->mac.compute != NULL)
+        rc = remed_record_sign(&publisher->mac, publisher->key_id, key, key_length, publisher->wire,
+                               sizeof publisher->wire, &length, error);
+    if (rc < 0)
+        return rc;
+    const struct remed_message message = {
+        .key = key, .key_length = key_length, .value = publisher->wire, .value_length = length};
     rc = take(publisher, &message, tag, error);
     publisher->stats.published += rc == 0;
     publisher->stats.pending += rc == 0;
@@ -264,6 +275,11 @@ int remed_publisher_publish(struct remed_publisher *publisher, struct remed_reco
             return i > 0 ? (int)i : rc;
     }
     return (int)count;
+}
+
+void remed_publisher_sign_with(struct remed_publisher *publisher, uint32_t key_id)
+{
+    publisher->key_id = key_id;
 }
 
 /* From the spool to the transport: 1 when there is more at once, 0, an error. */

@@ -24,6 +24,8 @@ static int check_opts(const struct remed_replica_opts *opts, struct remed_error 
     if (opts->domain != NULL &&
         remed_text_length(opts->domain, REMED_NAME_MAX + 1) > REMED_NAME_MAX)
         return remed_error_set(error, REMED_EINVAL, "the domain is too long");
+    if (opts->mac != NULL && (opts->mac->size < sizeof *opts->mac || opts->mac->compute == NULL))
+        return remed_error_set(error, REMED_EINVAL, "the mac is not filled in");
     return 0;
 }
 
@@ -45,6 +47,8 @@ int remed_replica_new(struct remed_replica **replica, const struct remed_replica
     made->opts = opts;
     made->slab.max_bytes = (size_t)opts.max_bytes;
     remed_hash_secret(made->secret, opts.seed);
+    if (opts.mac != NULL)
+        made->mac = *opts.mac;
     if (opts.domain != NULL)
         memcpy(made->domain, opts.domain, strlen(opts.domain) + 1);
     for (made->bucket_count = 16; made->bucket_count < opts.max_entries;)
@@ -289,11 +293,46 @@ static int apply(struct remed_replica *replica, struct candidate *candidate, uin
     return replace(replica, candidate, *slot != NULL, now, error);
 }
 
+/* The record of a value: its signature is checked where one is asked for, else only taken off. */
+static int open_value(struct remed_replica *replica, const struct remed_message *message,
+                      size_t *length, struct remed_error *error)
+{
+    if (replica->mac.compute == NULL) {
+        *length = remed_record_strip(message->value, message->value_length, NULL);
+        return 0;
+    }
+    if (message->key == NULL)
+        return remed_error_set(error, REMED_EINVAL, "a signature can't be checked without a key");
+    int rc = remed_record_verify(&replica->mac, message->key, message->key_length, message->value,
+                                 message->value_length, length, error);
+    replica->stats.not_signed += rc == REMED_EFORMAT;
+    replica->stats.unknown_key += rc == REMED_ENOENT;
+    replica->stats.altered += rc == REMED_EPERM;
+    if (rc != REMED_EFORMAT && rc != REMED_ENOENT)
+        return rc;
+    if (error != NULL)
+        error->code = REMED_EPERM; /* with the message that tells which */
+    return REMED_EPERM;
+}
+
+/* Nobody signed that the transport let go of a key: an entry or a mark stays. */
+static int keep(struct remed_replica *replica, const struct remed_entry *entry,
+                struct remed_error *error)
+{
+    if (entry == NULL || entry->wire_length == 0)
+        return REMED_APPLIED_STALE;
+    replica->stats.not_signed++;
+    return remed_error_set(error, REMED_EPERM, "not signed: a removal by the transport");
+}
+
 /* The transport let go of a key: so do we, without a mark. */
-static int forget(struct remed_replica *replica, const uint8_t *key, size_t length)
+static int forget(struct remed_replica *replica, const uint8_t *key, size_t length,
+                  struct remed_error *error)
 {
     uint64_t hash = remed_hash_bytes(key, length, replica->secret);
     struct remed_entry **slot = find(replica, hash, key, length);
+    if (replica->mac.compute != NULL)
+        return keep(replica, *slot, error);
     if (*slot == NULL)
         return REMED_APPLIED_STALE;
     bool had = (*slot)->wire_length != 0 && remed_entry_record(*slot, replica->other) == 0;
@@ -307,13 +346,22 @@ static int forget(struct remed_replica *replica, const uint8_t *key, size_t leng
 int remed_replica_apply_message(struct remed_replica *replica, const struct remed_message *message,
                                 uint64_t now, struct remed_error *error)
 {
-    struct candidate candidate;
-    const uint8_t *key = message->key;
+    struct remed_message record = *message;
     if (message->value_length == 0 && message->key_length > REMED_KEY_MAX)
         return REMED_APPLIED_STALE;
     if (message->value_length == 0)
-        return key != NULL ? forget(replica, key, message->key_length)
-                           : remed_error_set(error, REMED_EINVAL, "neither a key nor a record");
+        return message->key != NULL
+                   ? forget(replica, message->key, message->key_length, error)
+                   : remed_error_set(error, REMED_EINVAL, "neither a key nor a record");
+    int rc = open_value(replica, message, &record.value_length, error);
+    return rc < 0 ? rc : remed_replica_apply_opened(replica, &record, now, error);
+}
+
+int remed_replica_apply_opened(struct remed_replica *replica, const struct remed_message *message,
+                               uint64_t now, struct remed_error *error)
+{
+    struct candidate candidate;
+    const uint8_t *key = message->key;
     int rc = remed_record_decode(replica->scratch, message->value, message->value_length, error);
     if (rc < 0) {
         replica->stats.damaged += rc != REMED_ENOMEM;

@@ -37,6 +37,7 @@ struct remed_replica {
     struct remed_replica_opts opts;
     char domain[REMED_NAME_MAX + 1]; /* "": all */
     uint64_t secret[2];
+    struct remed_mac mac; /* compute NULL: signatures are not asked for */
     uint64_t fence;
     struct remed_entry **buckets;
     size_t bucket_count;                 /* a power of two */
@@ -53,6 +54,10 @@ static inline const uint8_t *remed_entry_wire(const struct remed_entry *entry)
 {
     return entry->bytes + entry->key_length;
 }
+
+/* As remed_replica_apply_message(), of a record alone that no signature is asked of. */
+int remed_replica_apply_opened(struct remed_replica *replica, const struct remed_message *message,
+                               uint64_t now, struct remed_error *error);
 
 /* Puts a removal's mark back, as a snapshot has it. 0, or REMED_ELIMIT without room. */
 struct remed_mark {

@@ -12,6 +12,7 @@
 
 #define RECORD_MAGIC 0x31524552u /* "RER1" */
 #define SEGMENT_VERSION 1u
+#define MOST_OFFSET (UINT64_MAX >> 1) /* counting on from one never wraps */
 #define CRC_POLYNOMIAL 0x82f63b78u
 
 void remed_crc_init(struct remed_crc *crc)
@@ -109,8 +110,9 @@ enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const 
     if (length < REMED_SEGMENT_RECORD)
         return REMED_SEGMENT_SHORT;
     uint32_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
-    if (remed_load32_little(bytes) != RECORD_MAGIC || key == 0 || key > REMED_TRANSPORT_KEY_MAX ||
-        value > REMED_TRANSPORT_VALUE_MAX)
+    uint64_t offset = remed_load64_little(bytes + 8);
+    if (remed_load32_little(bytes) != RECORD_MAGIC || offset > MOST_OFFSET || key == 0 ||
+        key > REMED_TRANSPORT_KEY_MAX || value > REMED_TRANSPORT_VALUE_MAX)
         return REMED_SEGMENT_DAMAGED;
     size_t whole = REMED_SEGMENT_RECORD + (size_t)key + value;
     if (length < whole)
@@ -122,7 +124,7 @@ enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const 
                                .value = value != 0 ? bytes + REMED_SEGMENT_RECORD + key : NULL,
                                .key_length = key,
                                .value_length = value,
-                               .offset = remed_load64_little(bytes + 8)};
+                               .offset = offset};
     *used = whole;
     return REMED_SEGMENT_OK;
 }

@@ -24,9 +24,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (REMED_SEGMENT_WHOLE + (256u << 10))
 #define VERSION 1u
 #define HEAD 5u /* of a value: which, partition */
+#define WHOLE                                                                                      \
+    (REMED_SEGMENT_RECORD + REMED_KEY_MAX + HEAD + REMED_RECORD_MAX) /* a record at most */
+#define BUFFER_BYTES (4 * WHOLE)
 #define MARK_BYTES (HEAD + 24u)
 #define PATH_BYTES 1024u
 
@@ -114,7 +116,7 @@ static bool put(struct snapshot *snapshot, const uint8_t *key, size_t key_length
                                           .value = snapshot->value,
                                           .value_length = length,
                                           .offset = snapshot->count};
-    if (snapshot->held > BUFFER_BYTES - REMED_SEGMENT_WHOLE && !flush(snapshot))
+    if (snapshot->held > BUFFER_BYTES - WHOLE && !flush(snapshot))
         return false;
     snapshot->held +=
         remed_segment_write(&snapshot->crc, snapshot->buffer + snapshot->held, &message);
@@ -228,7 +230,7 @@ static bool fill(struct snapshot *snapshot)
 static int next(struct snapshot *snapshot, struct remed_message *message)
 {
     size_t used;
-    if (snapshot->held < REMED_SEGMENT_WHOLE && !fill(snapshot))
+    if (snapshot->held < WHOLE && !fill(snapshot))
         return REMED_EIO;
     if (snapshot->held == 0)
         return 0;
@@ -323,7 +325,7 @@ static int apply_all(struct remed_replica *replica, struct snapshot *snapshot, c
         message.partition = remed_load32_little(message.value + 1);
         message.value += HEAD;
         message.value_length -= HEAD;
-        int applied = remed_replica_apply_message(replica, &message, now, error);
+        int applied = remed_replica_apply_opened(replica, &message, now, error);
         full = applied == REMED_ELIMIT || applied == REMED_ENOMEM ? applied : full;
     }
     return rc < 0 ? rc : full;

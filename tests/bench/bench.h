@@ -92,15 +92,18 @@ static inline double bench_median(const double *values)
     return sorted[BENCH_ROUNDS / 2];
 }
 
-/* The median of the rounds' ratios: what drifts, drifts for both. */
+/* The median of the rounds' ratios: what drifts, drifts for both. Bar 0: there is none. */
 static inline void bench_row(const char *work, const char *peer, const double *ours,
                              const double *theirs, double bar)
 {
     double ratios[BENCH_ROUNDS];
     for (unsigned i = 0; i < BENCH_ROUNDS; i++)
         ratios[i] = ours[i] / theirs[i];
-    printf("%-34s %-24s %8.1f %8.1f %7.2f  (bar %.2f)\n", work, peer, bench_median(ours),
-           bench_median(theirs), bench_median(ratios), bar);
+    printf("%-34s %-24s %8.1f %8.1f %7.2f", work, peer, bench_median(ours), bench_median(theirs),
+           bench_median(ratios));
+    if (bar > 0)
+        printf("  (bar %.2f)", bar);
+    putchar('\n');
 }
 
 #endif

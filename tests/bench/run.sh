@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/packages.sh
-install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libdpdk-dev libmsgpack-dev tcpdump python3 fio liblognorm-dev libpcre2-dev
+install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libssl-dev libdpdk-dev libmsgpack-dev liblognorm-dev libpcre2-dev tcpdump python3 fio
 
 cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DREMED_BENCH=ON -DREMED_TESTS=OFF \
     >/dev/null
@@ -22,6 +22,7 @@ lscpu | sed -n 's/^Model name: */machine: /p'
 printf '%-34s %-24s %8s %8s %7s\n' work peer ours theirs ratio
 build/bench/tests/bench_flow
 build/bench/tests/bench_state
+build/bench/tests/bench_sign
 mkdir -p build/bench/disk # not in memory: this one is about syncing
 build/bench/tests/bench_file "$PWD/build/bench/disk"
 build/bench/tests/bench_log

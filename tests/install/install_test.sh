@@ -23,6 +23,10 @@ gcc -std=c11 -Wall -Wextra -Werror -o "$work/mirror" examples/mirror.c \
 gcc -std=c11 -Wall -Wextra -Werror -o "$work/transport" examples/transport.c \
     $(pkg-config "$flags" --cflags --libs libremediate)
 [ "$("$work/transport" | tail -1)" = "key = three" ]
+# shellcheck disable=SC2046
+gcc -std=c11 -Wall -Wextra -Werror -o "$work/sign" examples/sign.c \
+    $(pkg-config "$flags" --cflags --libs libremediate-crypto)
+[ "$("$work/sign" | tail -1)" = "1 held, 1 altered" ]
 "$work/classify" tests/data/quickstart.pcap >"$work/flows"
 rows=$(grep -c '>' "$work/flows")
 expected=$("$work/usr/bin/remediate" flows -r tests/data/quickstart.pcap --json | wc -l)
@@ -37,7 +41,7 @@ cp examples/mirror.c "$work/app/main.c"
 cat >"$work/app/CMakeLists.txt" <<'EOF'
 cmake_minimum_required(VERSION 3.22)
 project(app C)
-find_package(libremediate REQUIRED COMPONENTS pcap)
+find_package(libremediate REQUIRED COMPONENTS pcap crypto)
 add_executable(app main.c)
 target_link_libraries(app PRIVATE libremediate::remediate-pcap_shared)
 EOF
@@ -53,7 +57,7 @@ for header in "$work"/usr/include/remediate/*.h; do
 done
 
 echo "exported symbols are those of the maps"
-for name in remediate remediate-pcap remediate-json remediate-kafka remediate-syslog; do
+for name in remediate remediate-pcap remediate-json remediate-kafka remediate-crypto remediate-syslog; do
     nm -D --defined-only "$libdir/lib$name.so" | sed -n 's/.* T \(remed_[a-z0-9_]*\).*/\1/p' | sort >"$work/exported"
     sed -n 's/^    \(remed_[a-z0-9_]*\);/\1/p' "lib/$name.map" | sort >"$work/mapped"
     cmp "$work/exported" "$work/mapped"
@@ -62,7 +66,7 @@ for name in remediate remediate-pcap remediate-json remediate-kafka remediate-sy
 done
 
 echo "the core needs libc alone"
-cmake -S . -B "$work/minimal" -DREMED_BACKEND_PCAP=OFF -DREMED_BACKEND_JSON=OFF -DREMED_BACKEND_KAFKA=OFF -DREMED_BACKEND_SYSLOG=OFF -DREMED_TOOLS=OFF -DREMED_TESTS=OFF \
+cmake -S . -B "$work/minimal" -DREMED_BACKEND_PCAP=OFF -DREMED_BACKEND_JSON=OFF -DREMED_BACKEND_KAFKA=OFF -DREMED_BACKEND_CRYPTO=OFF -DREMED_BACKEND_SYSLOG=OFF -DREMED_TOOLS=OFF -DREMED_TESTS=OFF \
     -DCMAKE_BUILD_TYPE=MinSizeRel >/dev/null
 cmake --build "$work/minimal" >/dev/null
 needed=$(objdump -p "$work/minimal/lib/libremediate.so" | sed -n 's/ *NEEDED *//p' | grep -v -e '^libc\.so' -e '^libmsgpack' || true)

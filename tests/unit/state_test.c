@@ -224,14 +224,10 @@ static void refused(void)
     CU_ASSERT_EQUAL(remed_record_encode(record, wire, sizeof wire, &length), REMED_EINVAL);
     CU_ASSERT_EQUAL(remed_record_key(record, wire, sizeof wire), 0);
     remed_record_head_init(&head, sizeof head);
-    static const char *const names[] = {"",
-                                        "a\nb",
-                                        "\xff",
-                                        "\xc0\x80",
-                                        "\xed\xa0\x80",
-                                        "\x7f",
-                                        "0123456789012345678901234567890123456789"
-                                        "0123456789012345678901234"};
+    static const char *const names[] = {"", "a\nb", "\xff", "\xc0\x80", "\xed\xa0\x80", "\x7f",
+                                        /* 65 bytes */
+                                        ("0123456789012345678901234567890123456789"
+                                         "0123456789012345678901234")};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         head.domain = names[i];
         CU_ASSERT_EQUAL(remed_record_set_head(record, &head, &error), REMED_EINVAL);

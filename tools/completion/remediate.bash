@@ -9,6 +9,10 @@ _remediate() {
         return
     fi
     case $before in
+    --sign | --verify)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
     -i | --interface | -o | --output)
         mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net 2>/dev/null) any" -- "$word")
         return
@@ -21,7 +25,7 @@ _remediate() {
         mapfile -t COMPREPLY < <(compgen -S = -W "tcp-opening tcp-open tcp-closing tcp-closed udp icmp sctp other" -- "$word")
         return
         ;;
-    -c | --count | --max-flows | -s | --snaplen | -B | --buffer)
+    -c | --count | --key | --max-flows | -s | --snaplen | -B | --buffer)
         return
         ;;
     esac
@@ -29,10 +33,10 @@ _remediate() {
     [ "$command" = mirror ] && options="$options --policy --interface --write --output --count --side --snaplen --buffer --progress --no-progress"
     [ "$command" = policy ] && options="$options --count --side"
     case $command in
-    publish) options="--domain --origin --epoch --source --spool --spool-size --wait --json --help" ;;
-    watch) options="--from --count --once --json --help" ;;
-    snapshot) options="--output --msgpack --max-entries --help" ;;
-    audit) options="--quiet --max-entries --json --help" ;;
+    publish) options="--domain --origin --epoch --source --spool --spool-size --wait --sign --key --json --help" ;;
+    watch) options="--from --count --once --verify --json --help" ;;
+    snapshot) options="--output --msgpack --max-entries --verify --help" ;;
+    audit) options="--quiet --max-entries --verify --json --help" ;;
     esac
     if [ "$command" = policy ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "check print explain presets" -- "$word")

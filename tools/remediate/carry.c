@@ -103,8 +103,8 @@ int print_record(FILE *out, const struct remed_record *record)
 
 struct gathering {
     struct remed_replica *replica;
-    char *position; /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
-    uint64_t damaged, refused;
+    char *position;        /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
+    uint64_t bad, refused; /* bad: damaged, or not signed as it should be */
     bool caught_up;
 };
 
@@ -115,7 +115,7 @@ static void on_message(void *context, const struct remed_message *message)
     int rc = remed_replica_apply(gathering->replica, message->key, message->key_length,
                                  message->value, message->value_length, real_ns(), &error);
     gathering->refused += rc == REMED_ELIMIT || rc == REMED_ENOMEM;
-    if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->damaged++ == 0)
+    if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->bad++ == 0)
         fail("offset %llu: %s", (unsigned long long)message->offset, error.message);
 }
 
@@ -204,13 +204,29 @@ static bool is_uri(const char *where)
     return length > 1 && where[length] == ':';
 }
 
-struct remed_replica *gather_replica(const char *where, uint32_t max_entries, char *position)
+/* What was bad in what a replica was given. */
+static int complain(const char *where, const struct remed_replica *replica)
+{
+    struct remed_replica_stats stats;
+    remed_replica_stats(replica, &stats, sizeof stats);
+    if (stats.not_signed + stats.unknown_key + stats.altered > 0)
+        fail("%s: refused %llu not signed, %llu signed with unknown keys, %llu altered", where,
+             (unsigned long long)stats.not_signed, (unsigned long long)stats.unknown_key,
+             (unsigned long long)stats.altered);
+    if (stats.damaged > 0)
+        fail("%s: %llu records are damaged", where, (unsigned long long)stats.damaged);
+    return EXIT_FAILED;
+}
+
+struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
+                                     const struct remed_mac *mac, char *position)
 {
     struct gathering gathering = {.position = position};
     struct remed_replica_opts opts;
     struct remed_error error;
     remed_replica_opts_init(&opts, sizeof opts);
     opts.max_entries = max_entries;
+    opts.mac = mac;
     opts.max_bytes = SIZE_MAX / 4 < 8ull << 30 ? SIZE_MAX / 4 : 8ull << 30;
     opts.seed[0] = real_ns();
     opts.seed[1] = monotonic_ns();
@@ -224,8 +240,8 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries, ch
     if (code == EXIT_OK && gathering.refused > 0)
         code = fail("%s: %llu records found no room; --max-entries makes more", where,
                     (unsigned long long)gathering.refused);
-    if (code == EXIT_OK && gathering.damaged > 0)
-        code = fail("%s: %llu records are damaged", where, (unsigned long long)gathering.damaged);
+    if (code == EXIT_OK && gathering.bad > 0)
+        code = complain(where, gathering.replica);
     if (code == EXIT_OK)
         return gathering.replica;
     remed_replica_free(gathering.replica);

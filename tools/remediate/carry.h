@@ -32,7 +32,8 @@ int print_record(FILE *out, const struct remed_record *record);
 
 /* A replica of what a URI holds now, of a file that snapshot --output wrote, or of JSON lines ("-":
  * standard input). `position`: REMED_SNAPSHOT_POSITION_MAX + 1 bytes for that of a URI, or NULL.
- * Complains. */
-struct remed_replica *gather_replica(const char *where, uint32_t max_entries, char *position);
+ * With a mac the values of a URI must be signed; files are the host's own. Complains. */
+struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
+                                     const struct remed_mac *mac, char *position);
 
 #endif

@@ -5,6 +5,7 @@
  * Threads: one.
  */
 #include "carry.h"
+#include "keys.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +22,7 @@ static const char snapshot_help[] =
     "  -o, --output FILE     write a replica's snapshot file instead, with its position and "
     "removals\n"
     "      --msgpack         the wire form of the records, one behind the other\n"
+    "      --verify FILE     take only records that a key of the file signed\n"
     "      --max-entries N   most entries (default 1048576)\n"
     "      --json            as it is: records are JSON anyway\n"
     "  -h, --help            this help\n";
@@ -33,6 +35,7 @@ static const char audit_help[] =
     "Exit status: 0 equal, 1 different or failed, 2 wrong usage.\n"
     "\n"
     "  -q, --quiet           the summary alone\n"
+    "      --verify FILE     take only records of a repository that a key of the file signed\n"
     "      --max-entries N   most entries of each (default 1048576)\n"
     "      --json            one JSON object a difference, and one for the summary\n"
     "  -h, --help            this help\n";
@@ -54,10 +57,11 @@ static int save(const struct remed_replica *replica, const char *path, const cha
                                                                    : EXIT_OK;
 }
 
-static int snapshot(const char *uri, const char *output, bool msgpack, uint32_t max_entries)
+static int snapshot(const char *uri, const char *output, bool msgpack, uint32_t max_entries,
+                    const struct remed_mac *mac)
 {
     static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
-    struct remed_replica *replica = gather_replica(uri, max_entries, position);
+    struct remed_replica *replica = gather_replica(uri, max_entries, mac, position);
     struct remed_record *record = NULL;
     uint64_t cursor = 0;
     int code = replica != NULL ? EXIT_OK : EXIT_FAILED;
@@ -74,15 +78,17 @@ static int snapshot(const char *uri, const char *output, bool msgpack, uint32_t 
 
 int command_snapshot(int argc, char **argv)
 {
-    enum { MSGPACK = 256, MAX_ENTRIES, JSON };
+    enum { MSGPACK = 256, MAX_ENTRIES, VERIFY, JSON };
     static const struct option options[] = {{"msgpack", no_argument, NULL, MSGPACK},
+                                            {"verify", required_argument, NULL, VERIFY},
                                             {"output", required_argument, NULL, 'o'},
                                             {"max-entries", required_argument, NULL, MAX_ENTRIES},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     uint64_t entries = DEFAULT_ENTRIES;
-    const char *output = NULL;
+    const char *output = NULL, *key_file = NULL;
+    struct keys keys = {.signer = 0};
     bool msgpack = false;
     int option;
     opterr = 0;
@@ -98,6 +104,9 @@ int command_snapshot(int argc, char **argv)
             if (!read_number(optarg, 16, 1u << 28, &entries))
                 return usage_error("snapshot", "'%s' is no number of entries", optarg);
             break;
+        case VERIFY:
+            key_file = optarg;
+            break;
         case JSON:
             break;
         case 'h':
@@ -109,7 +118,11 @@ int command_snapshot(int argc, char **argv)
     if (argc - optind != 1)
         return usage_error("snapshot", "one URI is needed");
     catch_interrupts();
-    return snapshot(argv[optind], output, msgpack, (uint32_t)entries);
+    int code = load_verifier(&keys, key_file);
+    if (code == EXIT_OK)
+        code = snapshot(argv[optind], output, msgpack, (uint32_t)entries, keys_mac(&keys));
+    free_keys(&keys);
+    return code;
 }
 
 static const char *const causes[] = {"missing", "extra", "stale", "field"};
@@ -166,12 +179,12 @@ static void summarize(const struct remed_audit *audit, bool json)
 }
 
 static int audit(const char *first, const char *second, uint32_t max_entries,
-                 struct telling *telling)
+                 const struct remed_mac *mac, struct telling *telling)
 {
     struct remed_audit found;
-    struct remed_replica *a = gather_replica(first, max_entries, NULL), *b = NULL;
+    struct remed_replica *a = gather_replica(first, max_entries, mac, NULL), *b = NULL;
     if (a != NULL)
-        b = gather_replica(second, max_entries, NULL);
+        b = gather_replica(second, max_entries, mac, NULL);
     int rc = REMED_EIO;
     if (a != NULL && b != NULL) {
         rc = remed_replica_audit(a, b, tell, telling, &found, sizeof found);
@@ -187,14 +200,17 @@ static int audit(const char *first, const char *second, uint32_t max_entries,
 
 int command_audit(int argc, char **argv)
 {
-    enum { MAX_ENTRIES = 256, JSON };
+    enum { MAX_ENTRIES = 256, VERIFY, JSON };
     static const struct option options[] = {{"quiet", no_argument, NULL, 'q'},
+                                            {"verify", required_argument, NULL, VERIFY},
                                             {"max-entries", required_argument, NULL, MAX_ENTRIES},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct telling telling = {false, false};
     uint64_t entries = DEFAULT_ENTRIES;
+    struct keys keys = {.signer = 0};
+    const char *key_file = NULL;
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":qh", options, NULL)) != -1)
@@ -205,6 +221,9 @@ int command_audit(int argc, char **argv)
         case MAX_ENTRIES:
             if (!read_number(optarg, 16, 1u << 28, &entries))
                 return usage_error("audit", "'%s' is no number of entries", optarg);
+            break;
+        case VERIFY:
+            key_file = optarg;
             break;
         case JSON:
             telling.json = true;
@@ -218,5 +237,9 @@ int command_audit(int argc, char **argv)
     if (argc - optind != 2)
         return usage_error("audit", "two URIs or files are needed");
     catch_interrupts();
-    return audit(argv[optind], argv[optind + 1], (uint32_t)entries, &telling);
+    int code = load_verifier(&keys, key_file);
+    if (code == EXIT_OK)
+        code = audit(argv[optind], argv[optind + 1], (uint32_t)entries, keys_mac(&keys), &telling);
+    free_keys(&keys);
+    return code;
 }

@@ -6,6 +6,7 @@
  * Threads: one.
  */
 #include "intake.h"
+#include "keys.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -30,6 +31,8 @@ static const char help[] =
     "                        publish left there goes first\n"
     "      --spool-size SIZE most bytes of it (default: 1GiB)\n"
     "      --wait TIME       how long to wait for acknowledgements at the end (default: for ever)\n"
+    "      --sign FILE       sign each record with a key of the file (docs/signing.md)\n"
+    "      --key N           the key to sign with (default: the highest number)\n"
     "      --json            the count as one JSON object\n"
     "  -h, --help            this help\n";
 
@@ -37,7 +40,10 @@ struct publishing {
     struct remed_publisher *publisher;
     struct remed_publisher_opts opts;
     struct intake intake;
-    bool holds; /* a record that the publisher had no room for */
+    struct keys keys;
+    const char *key_file;
+    uint64_t key_number; /* 0: the highest */
+    bool holds;          /* a record that the publisher had no room for */
     bool json;
     uint64_t wait; /* ns; UINT64_MAX: for ever */
 };
@@ -138,7 +144,18 @@ static int finish(struct publishing *publishing, int code)
     return lost > 0 ? EXIT_FAILED : code;
 }
 
-enum long_option { DOMAIN_NAME = 256, ORIGIN, EPOCH, SOURCE, SPOOL, SPOOL_SIZE, WAIT, JSON };
+enum long_option {
+    DOMAIN_NAME = 256,
+    ORIGIN,
+    EPOCH,
+    SOURCE,
+    SPOOL,
+    SPOOL_SIZE,
+    WAIT,
+    SIGN,
+    KEY,
+    JSON
+};
 
 static int set_source(struct publishing *publishing, const char *name)
 {
@@ -176,6 +193,13 @@ static int set_option(struct publishing *publishing, int option, char **argv)
         return read_time(optarg, &publishing->wait)
                    ? 0
                    : usage_error("publish", "'%s' is no time such as 10s", optarg);
+    case SIGN:
+        publishing->key_file = optarg;
+        return 0;
+    case KEY:
+        return read_number(optarg, 1, UINT32_MAX, &publishing->key_number)
+                   ? 0
+                   : usage_error("publish", "'%s' is no number of a key", optarg);
     case JSON:
         publishing->json = true;
         return 0;
@@ -188,6 +212,14 @@ static int publish_to(struct publishing *publishing, const char *uri)
 {
     struct remed_transport_opts transport;
     struct remed_error error;
+    if (publishing->key_number != 0 && publishing->key_file == NULL)
+        return usage_error("publish", "--key goes with --sign");
+    int code =
+        load_signer(&publishing->keys, publishing->key_file, (uint32_t)publishing->key_number);
+    if (code != EXIT_OK)
+        return code;
+    publishing->opts.mac = keys_mac(&publishing->keys);
+    publishing->opts.key_id = publishing->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
     catch_interrupts();
@@ -205,6 +237,8 @@ int command_publish(int argc, char **argv)
                                             {"spool", required_argument, NULL, SPOOL},
                                             {"spool-size", required_argument, NULL, SPOOL_SIZE},
                                             {"wait", required_argument, NULL, WAIT},
+                                            {"sign", required_argument, NULL, SIGN},
+                                            {"key", required_argument, NULL, KEY},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -230,6 +264,7 @@ int command_publish(int argc, char **argv)
     }
     code = argc - optind == 1 ? publish_to(&publishing, argv[optind])
                               : usage_error("publish", "one URI is needed");
+    free_keys(&publishing.keys);
     intake_fini(&publishing.intake);
     return code;
 }

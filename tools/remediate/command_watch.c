@@ -5,6 +5,7 @@
  * Threads: one.
  */
 #include "carry.h"
+#include "keys.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -17,12 +18,14 @@ static const char help[] =
     "      --from FROM   begin, end (default), or a position\n"
     "  -c, --count N     stop after N records; then no position is told\n"
     "      --once        stop when everything that was there has come\n"
+    "      --verify FILE take only records that a key of the file signed\n"
     "      --json        as it is: records are JSON anyway\n"
     "  -h, --help        this help\n";
 
 struct watching {
     struct remed_record *record;
-    uint64_t seen, count, damaged;
+    struct keys keys;
+    uint64_t seen, count, bad;
     bool once, caught_up;
     int code;
 };
@@ -31,12 +34,14 @@ static void on_message(void *context, const struct remed_message *message)
 {
     struct watching *watching = context;
     struct remed_error error;
+    size_t length;
     if (watching->count != 0 && watching->seen >= watching->count)
         return;
     if (message->value_length == 0)
         return; /* the transport let go of a key: no record of state */
-    if (remed_record_decode(watching->record, message->value, message->value_length, &error) < 0) {
-        watching->damaged++;
+    if (open_value(&watching->keys, message, &length, &error) < 0 ||
+        remed_record_decode(watching->record, message->value, length, &error) < 0) {
+        watching->bad++;
         fail("offset %llu: %s", (unsigned long long)message->offset, error.message);
         return;
     }
@@ -76,18 +81,21 @@ static int watch(struct watching *watching, const char *uri, const char *from)
         remed_transport_position(transport, position, sizeof position) < sizeof position)
         fprintf(stderr, "position: %s\n", position);
     remed_transport_close(transport, NULL);
-    return watching->code == EXIT_OK && watching->damaged > 0 ? EXIT_FAILED : watching->code;
+    return watching->code == EXIT_OK && watching->bad > 0 ? EXIT_FAILED : watching->code;
 }
 
 int command_watch(int argc, char **argv)
 {
-    enum { FROM = 256, ONCE, JSON };
-    static const struct option options[] = {
-        {"from", required_argument, NULL, FROM}, {"count", required_argument, NULL, 'c'},
-        {"once", no_argument, NULL, ONCE},       {"json", no_argument, NULL, JSON},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+    enum { FROM = 256, ONCE, VERIFY, JSON };
+    static const struct option options[] = {{"from", required_argument, NULL, FROM},
+                                            {"count", required_argument, NULL, 'c'},
+                                            {"once", no_argument, NULL, ONCE},
+                                            {"verify", required_argument, NULL, VERIFY},
+                                            {"json", no_argument, NULL, JSON},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     struct watching watching = {.code = EXIT_OK};
-    const char *from = "end";
+    const char *from = "end", *key_file = NULL;
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1)
@@ -102,6 +110,9 @@ int command_watch(int argc, char **argv)
         case ONCE:
             watching.once = true;
             break;
+        case VERIFY:
+            key_file = optarg;
+            break;
         case JSON:
             break;
         case 'h':
@@ -115,7 +126,10 @@ int command_watch(int argc, char **argv)
     if (remed_record_new(&watching.record, NULL) < 0)
         return fail("no memory");
     catch_interrupts();
-    int code = watch(&watching, argv[optind], from);
+    int code = load_verifier(&watching.keys, key_file);
+    if (code == EXIT_OK)
+        code = watch(&watching, argv[optind], from);
+    free_keys(&watching.keys);
     remed_record_free(watching.record);
     return code;
 }
