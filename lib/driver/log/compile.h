@@ -72,7 +72,8 @@ int remed_log_compile_give(struct remed_log_compiler *compiler);
 /* Whether the rule that ends here can set what its records need. */
 int remed_log_check_needs(struct remed_log_compiler *compiler);
 
-/* The table from keys to rules; and what overlaps. */
+/* What patterns can begin with; the table from keys to rules; and what overlaps. */
+void remed_log_find_first(struct remed_log_rules *rules);
 int remed_log_build_dispatch(struct remed_log_compiler *compiler);
 int remed_log_check_overlap(struct remed_log_compiler *compiler);
 

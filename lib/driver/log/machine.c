@@ -19,9 +19,15 @@ static inline bool literal_at(const struct remed_log_machine *machine,
         memcpy(&head, at, sizeof head);
         if (((head ^ step->head) & step->mask) != 0)
             return false;
-        return step->length <= 8 || ((size_t)(end - at) >= step->length &&
-                                     memcmp(at + 8, remed_log_text(machine->rules, step->text) + 8,
-                                            step->length - 8) == 0);
+        if (step->length <= 8)
+            return true;
+        if ((size_t)(end - at) < step->length)
+            return false;
+        uint64_t tail;
+        memcpy(&tail, at + step->length - 8, sizeof tail);
+        return tail == step->tail &&
+               (step->length <= 16 || memcmp(at + 8, remed_log_text(machine->rules, step->text) + 8,
+                                             step->length - 16) == 0);
     }
     return (size_t)(end - at) >= step->length &&
            memcmp(at, remed_log_text(machine->rules, step->text), step->length) == 0;
@@ -43,6 +49,22 @@ static inline bool is_name_byte(uint8_t c)
     static const uint64_t set[4] = {0x53ff6c1800000000ull, 0x47fffffe87ffffffull,
                                     0xffffffffffffffffull, 0xffffffffffffffffull};
     return (set[c >> 6] >> (c & 63) & 1) != 0;
+}
+
+static inline const uint8_t *skip_name(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *begin = at;
+    while (at < end && is_name_byte(*at))
+        at++;
+    return at > begin ? at : NULL;
+}
+
+static inline const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *begin = at;
+    while (at < end && remed_is_digit(*at))
+        at++;
+    return at > begin ? at : NULL;
 }
 
 static const uint8_t *read_quoted(const uint8_t *at, const uint8_t *end,
@@ -69,17 +91,17 @@ static const uint8_t *read_text(struct remed_log_machine *machine, unsigned type
     if (type == REMED_TYPE_QUOTED)
         return read_quoted(at, end, span);
     if (type == REMED_TYPE_NAME)
-        while (at < end && is_name_byte(*at))
-            at++;
+        at = skip_name(at, end);
     else if (type == REMED_TYPE_DIGITS)
-        while (at < end && remed_is_digit(*at))
-            at++;
+        at = skip_digits(at, end);
     else
         while (at < end && *at != ' ' && *at != '\t')
             at++;
+    if (at == NULL || at == begin)
+        return NULL;
     span->text = begin;
     span->length = (size_t)(at - begin);
-    return at > begin ? at : NULL;
+    return at;
 }
 
 static const uint8_t *read_endpoint(struct remed_log_machine *machine, unsigned type, unsigned slot,
@@ -187,22 +209,15 @@ static const uint8_t *close_span(struct remed_log_machine *machine,
     return at;
 }
 
-/* One step that does not branch. */
-static inline const uint8_t *take(struct remed_log_machine *machine,
-                                  const struct remed_log_step *step, const uint8_t *at,
-                                  const uint8_t *end)
+/* A step that is not one of the loop's own. */
+static const uint8_t *take(struct remed_log_machine *machine, const struct remed_log_step *step,
+                           const uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *found;
     switch (step->code) {
-    case REMED_CODE_LITERAL:
-        return literal_at(machine, step, at, end) ? at + step->length : NULL;
     case REMED_CODE_FIELD:
         return step->type == REMED_TYPE_UNTIL
                    ? read_until(machine, step, at, end)
                    : remed_log_read(machine, step->type, step->slot, at, end);
-    case REMED_CODE_FIND:
-        found = find(machine, step, at, end);
-        return found != NULL ? found + step->length : NULL;
     case REMED_CODE_BEFORE:
         return literal_at(machine, step, at, end) ? at : NULL;
     case REMED_CODE_NOT:
@@ -225,6 +240,18 @@ static inline const uint8_t *take(struct remed_log_machine *machine,
     }
 }
 
+/* An address or a port into its slot; what is behind it, or NULL. */
+static inline const uint8_t *value(struct remed_log_machine *machine,
+                                   const struct remed_log_step *step, const uint8_t *at,
+                                   const uint8_t *end)
+{
+    at = step->code == REMED_CODE_IP ? remed_scan_ip(at, end, &machine->endpoint[step->slot / 2])
+                                     : remed_scan_port(at, end, &machine->port[step->slot / 2]);
+    if (at != NULL)
+        machine->have |= 1ull << step->slot;
+    return at;
+}
+
 static void trace(struct remed_log_machine *machine, const struct remed_log_step *step,
                   const uint8_t *at)
 {
@@ -243,23 +270,45 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
     struct frame frames[REMED_LOG_DEPTH];
     unsigned depth = 0;
     for (;;) {
-        if (step->code == REMED_CODE_TRY) {
+        const uint8_t *next;
+        switch (step->code) {
+        case REMED_CODE_TRY:
+            if (step->first < 256 && (at == end || *at != step->first)) {
+                step = steps + step->target;
+                continue;
+            }
             frames[depth++] = (struct frame){step->target, at, machine->have};
             step++;
             continue;
-        }
-        if (step->code == REMED_CODE_COMMIT) {
+        case REMED_CODE_COMMIT:
             depth--;
             step = steps + step->target;
             continue;
-        }
-        if (step->code == REMED_CODE_MATCH) {
+        case REMED_CODE_MATCH:
             machine->at = at;
             if (machine->tracing)
                 trace(machine, step, at);
             return true;
+        case REMED_CODE_LITERAL:
+            next = literal_at(machine, step, at, end) ? at + step->length : NULL;
+            break;
+        case REMED_CODE_IP:
+        case REMED_CODE_PORT:
+            next = value(machine, step, at, end);
+            break;
+        case REMED_CODE_NAME:
+            next = skip_name(at, end);
+            break;
+        case REMED_CODE_DIGITS:
+            next = skip_digits(at, end);
+            break;
+        case REMED_CODE_FIND:
+            next = find(machine, step, at, end);
+            next = next != NULL ? next + step->length : NULL;
+            break;
+        default:
+            next = take(machine, step, at, end);
         }
-        const uint8_t *next = take(machine, step, at, end);
         if (REMED_LIKELY(next != NULL)) {
             at = next;
             step++;

@@ -81,6 +81,8 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
         return false;
     switch (a->code) {
     case REMED_CODE_FIELD:
+    case REMED_CODE_IP:
+    case REMED_CODE_PORT:
         return a->type == b->type && (a->type != REMED_TYPE_UNTIL || same_literal(rules, a, b));
     case REMED_CODE_LITERAL:
     case REMED_CODE_BEFORE:

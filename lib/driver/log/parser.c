@@ -147,7 +147,7 @@ static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t 
         return at;
     bool tagged = !parser->rules->syslog;
     for (unsigned word = 0; word <= words; word++) {
-        if (begins(parser, at, end))
+        if (at < end && parser->rules->may_begin[*at] && begins(parser, at, end))
             return parser->machine.at;
         if (tagged)
             return NULL;

@@ -202,6 +202,8 @@ static int add_literal(struct remed_log_compiler *compiler)
     memcpy(head, token->value, heads);
     memcpy(&step->head, head, sizeof head);
     memcpy(&step->mask, mask, sizeof mask);
+    if (token->value_length >= 8)
+        memcpy(&step->tail, token->value + token->value_length - 8, sizeof step->tail);
     step->text = at;
     step->length = (uint32_t)token->value_length;
     remed_log_next(&compiler->reader);
@@ -282,6 +284,12 @@ static int compile_value(struct remed_log_compiler *compiler)
     step = REMED_ITEM(compiler->rules->steps, struct remed_log_step, at);
     step->type = type;
     step->slot = slot;
+    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_IP)
+        step->code = REMED_CODE_IP;
+    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_PORT)
+        step->code = REMED_CODE_PORT;
+    if (slot == REMED_SLOT_NONE && (type == REMED_TYPE_NAME || type == REMED_TYPE_DIGITS))
+        step->code = type == REMED_TYPE_NAME ? REMED_CODE_NAME : REMED_CODE_DIGITS;
     return type == REMED_TYPE_UNTIL ? add_literal(compiler) : 0;
 }
 

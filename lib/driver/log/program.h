@@ -71,19 +71,23 @@ enum remed_log_type {
 
 enum remed_log_code {
     REMED_CODE_LITERAL, /* exactly these bytes */
-    REMED_CODE_FIND,    /* on to behind the first occurrence of these bytes */
-    REMED_CODE_FIELD,   /* a value of a type, into a slot */
-    REMED_CODE_BLANKS,  /* any number of blanks */
-    REMED_CODE_TRY,     /* from here on, failing goes on at `target` */
-    REMED_CODE_COMMIT,  /* no more of that; go on at `target` */
-    REMED_CODE_BEFORE,  /* these bytes must follow here, */
-    REMED_CODE_NOT,     /* these must not */
-    REMED_CODE_OPEN,    /* the text from here, */
-    REMED_CODE_CLOSE,   /* up to here, into a slot */
-    REMED_CODE_WALK,    /* the rest of the line, key by key or column by column */
-    REMED_CODE_REST,    /* the rest of the line, whatever it is */
-    REMED_CODE_END,     /* nothing but blanks is left */
-    REMED_CODE_MATCH    /* the rule matches */
+    REMED_CODE_IP,      /* what most lines are made of has codes of its own: an address, */
+    REMED_CODE_PORT,    /* a port into a slot, */
+    REMED_CODE_NAME,    /* a name and digits that nobody asks for */
+    REMED_CODE_DIGITS,
+    REMED_CODE_FIND,   /* on to behind the first occurrence of these bytes */
+    REMED_CODE_FIELD,  /* a value of a type, into a slot */
+    REMED_CODE_BLANKS, /* any number of blanks */
+    REMED_CODE_TRY,    /* from here on, failing goes on at `target` */
+    REMED_CODE_COMMIT, /* no more of that; go on at `target` */
+    REMED_CODE_BEFORE, /* these bytes must follow here, */
+    REMED_CODE_NOT,    /* these must not */
+    REMED_CODE_OPEN,   /* the text from here, */
+    REMED_CODE_CLOSE,  /* up to here, into a slot */
+    REMED_CODE_WALK,   /* the rest of the line, key by key or column by column */
+    REMED_CODE_REST,   /* the rest of the line, whatever it is */
+    REMED_CODE_END,    /* nothing but blanks is left */
+    REMED_CODE_MATCH   /* the rule matches */
 };
 
 struct remed_log_step {
@@ -92,8 +96,11 @@ struct remed_log_step {
     uint8_t slot; /* enum remed_log_slot */
     uint8_t reserved;
     uint32_t target; /* step, or the walk's number */
+    uint16_t first;  /* of a TRY: the byte that its way begins with, 256 for any */
+    uint16_t unused;
     uint64_t head;   /* the literal's first bytes, as many as 8, */
     uint64_t mask;   /* and where they count */
+    uint64_t tail;   /* its last 8, of a longer one */
     uint32_t text;   /* the literal, in the pool */
     uint32_t length; /* its bytes; of a bounded FIND, `limit` more may stand before it */
     uint32_t limit;
@@ -198,6 +205,7 @@ struct remed_log_rules {
     uint32_t unkeyed, unkeyed_count; /* rules without a key, in the order array */
     uint32_t title;                  /* in the pool, with its NUL */
     bool syslog;                     /* a header may stand before the line */
+    uint8_t may_begin[256];          /* by byte: whether a begin can start with it */
 };
 
 /* Room for one more, or NULL. */
