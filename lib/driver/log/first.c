@@ -51,6 +51,7 @@ static void add_first(const struct remed_log_rules *rules, uint32_t at, unsigned
     case REMED_CODE_FIELD:
     case REMED_CODE_IP:
     case REMED_CODE_PORT:
+    case REMED_CODE_PROTO:
     case REMED_CODE_DIGITS:
         for (unsigned c = 0; c < 256; c++)
             may[c] |= may_start(step->type, (uint8_t)c);
@@ -66,10 +67,30 @@ static void add_first(const struct remed_log_rules *rules, uint32_t at, unsigned
     }
 }
 
+/* Joins a value with the literal behind it: two steps of most patterns become one. The literal
+ * stays where it is, for those who come from elsewhere. */
+static void join(struct remed_log_step *step)
+{
+    switch (step->code) {
+    case REMED_CODE_IP:
+    case REMED_CODE_PORT:
+    case REMED_CODE_WORD:
+    case REMED_CODE_PROTO:
+    case REMED_CODE_NAME:
+    case REMED_CODE_DIGITS:
+    case REMED_CODE_FIELD:
+        step->advance = step[1].code == REMED_CODE_LITERAL ? 2 : 1;
+        break;
+    default:
+        break;
+    }
+}
+
 void remed_log_find_first(struct remed_log_rules *rules)
 {
     struct remed_log_step *steps = rules->steps.items;
     for (size_t i = 0; i < rules->steps.count; i++) {
+        join(&steps[i]);
         if (steps[i].code != REMED_CODE_TRY)
             continue;
         const struct remed_log_step *next = &steps[i + 1];

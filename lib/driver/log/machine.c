@@ -10,6 +10,21 @@ struct frame {
     uint64_t have;
 };
 
+/* The bytes of a literal between its first and its last 8. */
+static bool middle_at(const struct remed_log_machine *machine, const struct remed_log_step *step,
+                      const uint8_t *at)
+{
+    const char *text = remed_log_text(machine->rules, step->text);
+    for (uint32_t i = 8; i + 8 < step->length; i += 8) {
+        uint64_t a, b;
+        memcpy(&a, at + i, sizeof a); /* the last 8 end no earlier */
+        memcpy(&b, text + i, sizeof b);
+        if (a != b)
+            return false;
+    }
+    return true;
+}
+
 static inline bool literal_at(const struct remed_log_machine *machine,
                               const struct remed_log_step *step, const uint8_t *at,
                               const uint8_t *end)
@@ -25,9 +40,7 @@ static inline bool literal_at(const struct remed_log_machine *machine,
             return false;
         uint64_t tail;
         memcpy(&tail, at + step->length - 8, sizeof tail);
-        return tail == step->tail &&
-               (step->length <= 16 || memcmp(at + 8, remed_log_text(machine->rules, step->text) + 8,
-                                             step->length - 16) == 0);
+        return tail == step->tail && (step->length <= 16 || middle_at(machine, step, at));
     }
     return (size_t)(end - at) >= step->length &&
            memcmp(at, remed_log_text(machine->rules, step->text), step->length) == 0;
@@ -67,6 +80,14 @@ static inline const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
     return at > begin ? at : NULL;
 }
 
+static inline const uint8_t *skip_word(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *begin = at;
+    while (at < end && *at != ' ' && *at != '\t')
+        at++;
+    return at > begin ? at : NULL;
+}
+
 static const uint8_t *read_quoted(const uint8_t *at, const uint8_t *end,
                                   struct remed_log_span *span)
 {
@@ -95,9 +116,8 @@ static const uint8_t *read_text(struct remed_log_machine *machine, unsigned type
     else if (type == REMED_TYPE_DIGITS)
         at = skip_digits(at, end);
     else
-        while (at < end && *at != ' ' && *at != '\t')
-            at++;
-    if (at == NULL || at == begin)
+        at = skip_word(at, end);
+    if (at == NULL)
         return NULL;
     span->text = begin;
     span->length = (size_t)(at - begin);
@@ -107,7 +127,7 @@ static const uint8_t *read_text(struct remed_log_machine *machine, unsigned type
 static const uint8_t *read_endpoint(struct remed_log_machine *machine, unsigned type, unsigned slot,
                                     const uint8_t *at, const uint8_t *end)
 {
-    struct remed_endpoint endpoint;
+    struct remed_endpoint endpoint = {.ip_version = 0};
     bool ported;
     at = type == REMED_TYPE_LIST
              ? remed_scan_list(at, end, &endpoint, &ported)
@@ -296,6 +316,18 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
         case REMED_CODE_PORT:
             next = value(machine, step, at, end);
             break;
+        case REMED_CODE_WORD:
+            next = skip_word(at, end);
+            if (next != NULL) {
+                machine->span[step->slot - REMED_SLOT_NAME] =
+                    (struct remed_log_span){at, (size_t)(next - at)};
+                machine->have |= 1ull << step->slot;
+            }
+            break;
+        case REMED_CODE_PROTO:
+            next = remed_scan_protocol(at, end, &machine->protocol);
+            machine->have |= (uint64_t)(next != NULL) << REMED_SLOT_PROTO;
+            break;
         case REMED_CODE_NAME:
             next = skip_name(at, end);
             break;
@@ -308,6 +340,10 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
             break;
         default:
             next = take(machine, step, at, end);
+        }
+        if (step->advance == 2 && next != NULL) {
+            step++;
+            next = literal_at(machine, step, next, end) ? next + step->length : NULL;
         }
         if (REMED_LIKELY(next != NULL)) {
             at = next;

@@ -83,6 +83,8 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_FIELD:
     case REMED_CODE_IP:
     case REMED_CODE_PORT:
+    case REMED_CODE_WORD:
+    case REMED_CODE_PROTO:
         return a->type == b->type && (a->type != REMED_TYPE_UNTIL || same_literal(rules, a, b));
     case REMED_CODE_LITERAL:
     case REMED_CODE_BEFORE:

@@ -103,7 +103,7 @@ static const uint8_t *skip_time(struct remed_log_parser *parser, const uint8_t *
     const size_t size = sizeof parser->stamp;
     const uint8_t *next;
     if (end - at > (ptrdiff_t)size && calendar->received == parser->stamp_received &&
-        memcmp(at, parser->stamp, size) == 0 && (at[size] == ' ' || at[size] == ':')) {
+        remed_log_equal(at, parser->stamp, size) && (at[size] == ' ' || at[size] == ':')) {
         parser->header_time = parser->stamp_ns;
         next = at + size;
     } else {
@@ -174,7 +174,8 @@ static const struct remed_log_bucket *find_bucket(const struct remed_log_parser 
         const struct remed_log_bucket *bucket =
             REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
         if (bucket->length == key->length &&
-            memcmp(remed_log_text(rules, bucket->text), key->text, key->length) == 0)
+            remed_log_equal((const uint8_t *)remed_log_text(rules, bucket->text), key->text,
+                            key->length))
             return bucket;
         at = bucket->next;
     }

@@ -178,6 +178,7 @@ static int add_step(struct remed_log_compiler *compiler, unsigned code,
         return remed_log_no_memory(compiler);
     step->code = (uint8_t)code;
     step->slot = REMED_SLOT_NONE;
+    step->advance = 1;
     step->line = compiler->reader.token.line;
     step->column = compiler->reader.token.column;
     if (added != NULL)
@@ -288,6 +289,10 @@ static int compile_value(struct remed_log_compiler *compiler)
         step->code = REMED_CODE_IP;
     if (slot != REMED_SLOT_NONE && type == REMED_TYPE_PORT)
         step->code = REMED_CODE_PORT;
+    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_WORD)
+        step->code = REMED_CODE_WORD;
+    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_PROTOCOL)
+        step->code = REMED_CODE_PROTO;
     if (slot == REMED_SLOT_NONE && (type == REMED_TYPE_NAME || type == REMED_TYPE_DIGITS))
         step->code = type == REMED_TYPE_NAME ? REMED_CODE_NAME : REMED_CODE_DIGITS;
     return type == REMED_TYPE_UNTIL ? add_literal(compiler) : 0;

@@ -73,6 +73,8 @@ enum remed_log_code {
     REMED_CODE_LITERAL, /* exactly these bytes */
     REMED_CODE_IP,      /* what most lines are made of has codes of its own: an address, */
     REMED_CODE_PORT,    /* a port into a slot, */
+    REMED_CODE_WORD,    /* a word into a slot, */
+    REMED_CODE_PROTO,   /* a protocol into its slot, */
     REMED_CODE_NAME,    /* a name and digits that nobody asks for */
     REMED_CODE_DIGITS,
     REMED_CODE_FIND,   /* on to behind the first occurrence of these bytes */
@@ -94,10 +96,11 @@ struct remed_log_step {
     uint8_t code; /* enum remed_log_code */
     uint8_t type; /* enum remed_log_type */
     uint8_t slot; /* enum remed_log_slot */
-    uint8_t reserved;
+    uint8_t
+        advance; /* steps on to the next one: 2 over a literal that is looked at along with it */
     uint32_t target; /* step, or the walk's number */
     uint16_t first;  /* of a TRY: the byte that its way begins with, 256 for any */
-    uint16_t unused;
+    uint16_t reserved;
     uint64_t head;   /* the literal's first bytes, as many as 8, */
     uint64_t mask;   /* and where they count */
     uint64_t tail;   /* its last 8, of a longer one */
@@ -221,29 +224,64 @@ static inline const char *remed_log_text(const struct remed_log_rules *rules, ui
     return (const char *)rules->pool.items + at;
 }
 
-/* Of a key of a walk: its length and its two ends. */
-static inline unsigned remed_log_key_hash(const uint8_t *key, size_t length)
+static inline uint64_t remed_log_load64(const uint8_t *at)
 {
-    uint64_t head = 0, tail;
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static inline uint32_t remed_log_load32(const uint8_t *at)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Equal bytes; most are few, and then a call costs more than the bytes. */
+static inline bool remed_log_equal(const uint8_t *a, const uint8_t *b, size_t length)
+{
+    if (length > 16)
+        return memcmp(a, b, length) == 0;
+    if (length >= 8)
+        return remed_log_load64(a) == remed_log_load64(b) &&
+               remed_log_load64(a + length - 8) == remed_log_load64(b + length - 8);
+    if (length >= 4)
+        return remed_log_load32(a) == remed_log_load32(b) &&
+               remed_log_load32(a + length - 4) == remed_log_load32(b + length - 4);
+    unsigned different = 0;
+    for (size_t i = 0; i < length; i++)
+        different |= a[i] ^ b[i];
+    return different == 0;
+}
+
+/* A few bytes as a number: their length and their two ends. */
+static inline uint64_t remed_log_mix(const uint8_t *key, size_t length)
+{
+    uint64_t head = 0, tail = 0;
     if (length >= 8) {
-        memcpy(&head, key, 8);
-        memcpy(&tail, key + length - 8, 8);
+        head = remed_log_load64(key);
+        tail = remed_log_load64(key + length - 8);
+    } else if (length >= 4) {
+        head = remed_log_load32(key);
+        tail = remed_log_load32(key + length - 4);
     } else {
         for (size_t i = 0; i < length; i++)
             head = head << 8 | key[i];
-        tail = head;
     }
-    uint64_t mixed = (head ^ (tail << 23 | tail >> 41) ^ length) * 0x9e3779b97f4a7c15ull;
-    return (unsigned)(mixed >> 56);
+    return (head ^ (tail << 23 | tail >> 41) ^ length) * 0x9e3779b97f4a7c15ull;
+}
+
+/* Of a key of a walk: a place in its buckets. */
+static inline unsigned remed_log_key_hash(const uint8_t *key, size_t length)
+{
+    return (unsigned)(remed_log_mix(key, length) >> 56);
 }
 
 /* Of a dispatch key. */
 static inline uint32_t remed_log_dispatch_hash(const uint8_t *key, size_t length)
 {
-    uint64_t hash = 0xcbf29ce484222325ull ^ length;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ key[i]) * 0x100000001b3ull;
-    return (uint32_t)(hash ^ hash >> 32);
+    return (uint32_t)(remed_log_mix(key, length) >> 32);
 }
 
 #endif

@@ -186,7 +186,19 @@ const uint8_t *remed_scan_endpoint(const uint8_t *at, const uint8_t *end, bool l
 const uint8_t *remed_scan_list(const uint8_t *at, const uint8_t *end,
                                struct remed_endpoint *endpoint, bool *ported);
 /* tcp, TCP, 6, … */
-const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end, uint8_t *protocol);
+const uint8_t *remed_scan_any_protocol(const uint8_t *at, const uint8_t *end, uint8_t *protocol);
+static inline const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end,
+                                                 uint8_t *protocol)
+{
+    if (REMED_LIKELY(end - at > 3 && (at[3] == ' ' || at[3] == ','))) {
+        uint32_t folded = ((uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2]) | 0x202020;
+        if (folded == 0x746370 || folded == 0x756470) { /* nearly always */
+            *protocol = folded == 0x746370 ? 6 : 17;
+            return at + 3;
+        }
+    }
+    return remed_scan_any_protocol(at, end, protocol);
+}
 /* Exactly the name of a protocol in a rule set. */
 bool remed_protocol_number(const char *name, size_t length, uint8_t *protocol);
 

@@ -92,7 +92,8 @@ static enum taking take_key(struct walking *walking, const uint8_t *key, size_t 
     for (; walk->bucket[place] != 0; place = (place + 1) % REMED_LOG_BUCKETS) {
         const struct remed_log_entry *entry = entries_of(walking) + walk->bucket[place] - 1;
         if (entry->length == length &&
-            memcmp(key, remed_log_text(walking->machine->rules, entry->text), length) == 0)
+            remed_log_equal(
+                key, (const uint8_t *)remed_log_text(walking->machine->rules, entry->text), length))
             return take_entry(walking, walk->bucket[place] - 1u, value, value_length);
     }
     return TAKE_ON;
