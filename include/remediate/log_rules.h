@@ -214,7 +214,8 @@ struct remed_log_trace {
     uint32_t reserved;  /**< zero */
 };
 /**
- * Tells how far each rule gets in a line that remed_log_parser_run() would try; slow, for people.
+ * Tells how far each rule gets in a line, as remed_log_parser_run() would try them; slow, for people.
+ * What the last line said is forgotten.
  * @param parser not NULL
  * @param line not NULL
  * @param[out] traces @p size places, in the order of trying; `begin` first

@@ -52,6 +52,7 @@ static inline const uint8_t *find(const struct remed_log_machine *machine,
 {
     if (step->limit != 0 && (size_t)(end - at) > (size_t)step->limit + step->length)
         end = at + step->limit + step->length;
+    REMED_LOG_WORK(end - at);
     return remed_find(at, end, (const uint8_t *)remed_log_text(machine->rules, step->text),
                       step->length);
 }
@@ -69,6 +70,7 @@ static inline const uint8_t *skip_name(const uint8_t *at, const uint8_t *end)
     const uint8_t *begin = at;
     while (at < end && is_name_byte(*at))
         at++;
+    REMED_LOG_WORK(at - begin);
     return at > begin ? at : NULL;
 }
 
@@ -77,6 +79,7 @@ static inline const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
     const uint8_t *begin = at;
     while (at < end && remed_is_digit(*at))
         at++;
+    REMED_LOG_WORK(at - begin);
     return at > begin ? at : NULL;
 }
 
@@ -85,6 +88,7 @@ static inline const uint8_t *skip_word(const uint8_t *at, const uint8_t *end)
     const uint8_t *begin = at;
     while (at < end && *at != ' ' && *at != '\t')
         at++;
+    REMED_LOG_WORK(at - begin);
     return at > begin ? at : NULL;
 }
 
@@ -99,6 +103,7 @@ static const uint8_t *read_quoted(const uint8_t *at, const uint8_t *end,
     if (at >= end)
         return NULL;
     span->length = (size_t)(at - span->text);
+    REMED_LOG_WORK(span->length);
     return at + 1;
 }
 
@@ -291,6 +296,7 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
     unsigned depth = 0;
     for (;;) {
         const uint8_t *next;
+        REMED_LOG_WORK(1);
         switch (step->code) {
         case REMED_CODE_TRY:
             if (step->first < 256 && (at == end || *at != step->first)) {
