@@ -117,7 +117,7 @@ struct remed_log_entry {
     uint32_t column;                  /* the column's number */
     uint8_t type, slot;
     uint8_t optional; /* 1: a value that is no such thing is no value */
-    uint8_t more;     /* 1: behind it may stand more, parted by : or / */
+    uint8_t more;     /* 1: behind it may stand more, parted by : / or a blank */
     uint8_t stop;     /* 1: what comes after this key is not looked at */
     uint32_t line, place;
 };

@@ -72,7 +72,7 @@ static enum taking take_entry(struct walking *walking, unsigned index, const uin
         uint64_t have = machine->have;
         const uint8_t *end = value + length;
         const uint8_t *at = remed_log_read(machine, entry->type, entry->slot, value, end);
-        fits = at == end || (at != NULL && entry->more && (*at == ':' || *at == '/'));
+        fits = at == end || (at != NULL && entry->more && (*at == ':' || *at == '/' || *at == ' '));
         machine->have = fits ? machine->have : have;
         fits = fits || entry->optional != 0;
     }
