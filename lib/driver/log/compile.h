@@ -37,6 +37,7 @@ struct remed_log_compiler {
     const char *words[REMED_LOG_WORDS]; /* names of the rule at hand */
     size_t word_lengths[REMED_LOG_WORDS];
     unsigned word_count, depth;
+    uint32_t told[2];          /* the pair of rules that the log hook heard of last */
     uint64_t sets, begin_sets; /* slots that the pattern at hand, and `begin`, may set */
     bool in_rule, has_match;
 };
