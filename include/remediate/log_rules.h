@@ -146,7 +146,7 @@ struct remed_log_verdict {
  * Takes one record.
  * @param context the parser's
  * @param line index of the line in the batch
- * @param record borrowed for the call; its source is ::REMED_LEARNED_LOGGED
+ * @param record borrowed for the call; its source is logged
  */
 typedef void (*remed_log_record_fn)(void *context, size_t line, const struct remed_record *record);
 

@@ -54,11 +54,12 @@ static bool clause_holds(const struct remed_log_parser *parser,
 static inline unsigned decide(const struct remed_log_parser *parser, uint32_t first, uint32_t count,
                               unsigned otherwise)
 {
-    const struct remed_log_clause *clauses =
-        REMED_ITEM(parser->rules->clauses, struct remed_log_clause, first);
-    for (uint32_t i = 0; i < count; i++)
-        if (clause_holds(parser, &clauses[i]))
-            return clauses[i].value;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct remed_log_clause *clause =
+            REMED_ITEM(parser->rules->clauses, struct remed_log_clause, first + i);
+        if (clause_holds(parser, clause))
+            return clause->value;
+    }
     return otherwise;
 }
 

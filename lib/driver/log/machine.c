@@ -252,8 +252,6 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
         return at;
     case REMED_CODE_CLOSE:
         return close_span(machine, step, at);
-    case REMED_CODE_BLANKS:
-        return skip_blanks(at, end);
     case REMED_CODE_WALK:
         return remed_log_walk_run(
             machine, REMED_ITEM(machine->rules->walks, struct remed_log_walk, step->target), at,
@@ -287,6 +285,49 @@ static void trace(struct remed_log_machine *machine, const struct remed_log_step
     machine->far_column = step->column;
 }
 
+/* Keeps the text between two places, where somebody asks for it. */
+static inline const uint8_t *keep(struct remed_log_machine *machine, unsigned slot,
+                                  const uint8_t *at, const uint8_t *next)
+{
+    if (slot == REMED_SLOT_NONE || next == NULL)
+        return next;
+    machine->span[slot - REMED_SLOT_NAME] = (struct remed_log_span){at, (size_t)(next - at)};
+    machine->have |= 1ull << slot;
+    return next;
+}
+
+/* What is behind a step that does not branch, or NULL. */
+static inline const uint8_t *pass(struct remed_log_machine *machine,
+                                  const struct remed_log_step *step, const uint8_t *at,
+                                  const uint8_t *end)
+{
+    const uint8_t *next;
+    switch (step->code) {
+    case REMED_CODE_LITERAL:
+        return literal_at(machine, step, at, end) ? at + step->length : NULL;
+    case REMED_CODE_IP:
+    case REMED_CODE_PORT:
+        return value(machine, step, at, end);
+    case REMED_CODE_WORD:
+        return keep(machine, step->slot, at, skip_word(at, end));
+    case REMED_CODE_PROTO:
+        next = remed_scan_protocol(at, end, &machine->protocol);
+        machine->have |= (uint64_t)(next != NULL) << REMED_SLOT_PROTO;
+        return next;
+    case REMED_CODE_NAME:
+        return keep(machine, step->slot, at, skip_name(at, end));
+    case REMED_CODE_DIGITS:
+        return keep(machine, step->slot, at, skip_digits(at, end));
+    case REMED_CODE_BLANKS:
+        return skip_blanks(at, end);
+    case REMED_CODE_FIND:
+        next = find(machine, step, at, end);
+        return next != NULL ? next + step->length : NULL;
+    default:
+        return take(machine, step, at, end);
+    }
+}
+
 bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, const uint8_t *at,
                            const uint8_t *end)
 {
@@ -295,10 +336,8 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
     struct frame frames[REMED_LOG_DEPTH];
     unsigned depth = 0;
     for (;;) {
-        const uint8_t *next;
         REMED_LOG_WORK(1);
-        switch (step->code) {
-        case REMED_CODE_TRY:
+        if (step->code == REMED_CODE_TRY) {
             if (step->first < 256 && (at == end || *at != step->first)) {
                 step = steps + step->target;
                 continue;
@@ -306,47 +345,19 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
             frames[depth++] = (struct frame){step->target, at, machine->have};
             step++;
             continue;
-        case REMED_CODE_COMMIT:
+        }
+        if (step->code == REMED_CODE_COMMIT) {
             depth--;
             step = steps + step->target;
             continue;
-        case REMED_CODE_MATCH:
+        }
+        if (step->code == REMED_CODE_MATCH) {
             machine->at = at;
             if (machine->tracing)
                 trace(machine, step, at);
             return true;
-        case REMED_CODE_LITERAL:
-            next = literal_at(machine, step, at, end) ? at + step->length : NULL;
-            break;
-        case REMED_CODE_IP:
-        case REMED_CODE_PORT:
-            next = value(machine, step, at, end);
-            break;
-        case REMED_CODE_WORD:
-            next = skip_word(at, end);
-            if (next != NULL) {
-                machine->span[step->slot - REMED_SLOT_NAME] =
-                    (struct remed_log_span){at, (size_t)(next - at)};
-                machine->have |= 1ull << step->slot;
-            }
-            break;
-        case REMED_CODE_PROTO:
-            next = remed_scan_protocol(at, end, &machine->protocol);
-            machine->have |= (uint64_t)(next != NULL) << REMED_SLOT_PROTO;
-            break;
-        case REMED_CODE_NAME:
-            next = skip_name(at, end);
-            break;
-        case REMED_CODE_DIGITS:
-            next = skip_digits(at, end);
-            break;
-        case REMED_CODE_FIND:
-            next = find(machine, step, at, end);
-            next = next != NULL ? next + step->length : NULL;
-            break;
-        default:
-            next = take(machine, step, at, end);
         }
+        const uint8_t *next = pass(machine, step, at, end);
         if (step->advance == 2 && next != NULL) {
             step++;
             next = literal_at(machine, step, next, end) ? next + step->length : NULL;

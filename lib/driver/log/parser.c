@@ -164,22 +164,10 @@ static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t 
 
 static const struct remed_log_bucket *find_bucket(const struct remed_log_parser *parser)
 {
-    const struct remed_log_rules *rules = parser->rules;
     const struct remed_log_span *key = &parser->machine.span[REMED_SLOT_KEY - REMED_SLOT_NAME];
     if (!REMED_HAS(&parser->machine, REMED_SLOT_KEY))
         return NULL;
-    uint32_t hash = remed_log_dispatch_hash(key->text, key->length);
-    uint32_t at = rules->heads[hash & (rules->head_count - 1)];
-    while (at != 0) {
-        const struct remed_log_bucket *bucket =
-            REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
-        if (bucket->length == key->length &&
-            remed_log_equal((const uint8_t *)remed_log_text(rules, bucket->text), key->text,
-                            key->length))
-            return bucket;
-        at = bucket->next;
-    }
-    return NULL;
+    return remed_log_find_bucket(parser->rules, key->text, key->length);
 }
 
 /* The first rule of a row that matches. */

@@ -266,6 +266,28 @@ static bool is_span(const struct remed_log_compiler *compiler)
     return remed_log_is(&ahead, "(");
 }
 
+/* Most values have a step of their own. */
+static uint8_t code_of(unsigned type, unsigned slot)
+{
+    bool bound = slot != REMED_SLOT_NONE;
+    switch (type) {
+    case REMED_TYPE_IP:
+        return bound ? REMED_CODE_IP : REMED_CODE_FIELD;
+    case REMED_TYPE_PORT:
+        return bound ? REMED_CODE_PORT : REMED_CODE_FIELD;
+    case REMED_TYPE_PROTOCOL:
+        return bound ? REMED_CODE_PROTO : REMED_CODE_FIELD;
+    case REMED_TYPE_WORD:
+        return REMED_CODE_WORD;
+    case REMED_TYPE_NAME:
+        return REMED_CODE_NAME;
+    case REMED_TYPE_DIGITS:
+        return REMED_CODE_DIGITS;
+    default:
+        return REMED_CODE_FIELD;
+    }
+}
+
 static int compile_value(struct remed_log_compiler *compiler)
 {
     struct remed_log_token name = compiler->reader.token;
@@ -285,16 +307,7 @@ static int compile_value(struct remed_log_compiler *compiler)
     step = REMED_ITEM(compiler->rules->steps, struct remed_log_step, at);
     step->type = type;
     step->slot = slot;
-    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_IP)
-        step->code = REMED_CODE_IP;
-    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_PORT)
-        step->code = REMED_CODE_PORT;
-    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_WORD)
-        step->code = REMED_CODE_WORD;
-    if (slot != REMED_SLOT_NONE && type == REMED_TYPE_PROTOCOL)
-        step->code = REMED_CODE_PROTO;
-    if (slot == REMED_SLOT_NONE && (type == REMED_TYPE_NAME || type == REMED_TYPE_DIGITS))
-        step->code = type == REMED_TYPE_NAME ? REMED_CODE_NAME : REMED_CODE_DIGITS;
+    step->code = code_of(type, slot);
     return type == REMED_TYPE_UNTIL ? add_literal(compiler) : 0;
 }
 

@@ -73,23 +73,23 @@ enum remed_log_code {
     REMED_CODE_LITERAL, /* exactly these bytes */
     REMED_CODE_IP,      /* what most lines are made of has codes of its own: an address, */
     REMED_CODE_PORT,    /* a port into a slot, */
-    REMED_CODE_WORD,    /* a word into a slot, */
     REMED_CODE_PROTO,   /* a protocol into its slot, */
-    REMED_CODE_NAME,    /* a name and digits that nobody asks for */
-    REMED_CODE_DIGITS,
-    REMED_CODE_FIND,   /* on to behind the first occurrence of these bytes */
-    REMED_CODE_FIELD,  /* a value of a type, into a slot */
-    REMED_CODE_BLANKS, /* any number of blanks */
-    REMED_CODE_TRY,    /* from here on, failing goes on at `target` */
-    REMED_CODE_COMMIT, /* no more of that; go on at `target` */
-    REMED_CODE_BEFORE, /* these bytes must follow here, */
-    REMED_CODE_NOT,    /* these must not */
-    REMED_CODE_OPEN,   /* the text from here, */
-    REMED_CODE_CLOSE,  /* up to here, into a slot */
-    REMED_CODE_WALK,   /* the rest of the line, key by key or column by column */
-    REMED_CODE_REST,   /* the rest of the line, whatever it is */
-    REMED_CODE_END,    /* nothing but blanks is left */
-    REMED_CODE_MATCH   /* the rule matches */
+    REMED_CODE_WORD,    /* a word, */
+    REMED_CODE_NAME,    /* a name, */
+    REMED_CODE_DIGITS,  /* digits */
+    REMED_CODE_FIND,    /* on to behind the first occurrence of these bytes */
+    REMED_CODE_FIELD,   /* a value of a type, into a slot */
+    REMED_CODE_BLANKS,  /* any number of blanks */
+    REMED_CODE_TRY,     /* from here on, failing goes on at `target` */
+    REMED_CODE_COMMIT,  /* no more of that; go on at `target` */
+    REMED_CODE_BEFORE,  /* these bytes must follow here, */
+    REMED_CODE_NOT,     /* these must not */
+    REMED_CODE_OPEN,    /* the text from here, */
+    REMED_CODE_CLOSE,   /* up to here, into a slot */
+    REMED_CODE_WALK,    /* the rest of the line, key by key or column by column */
+    REMED_CODE_REST,    /* the rest of the line, whatever it is */
+    REMED_CODE_END,     /* nothing but blanks is left */
+    REMED_CODE_MATCH    /* the rule matches */
 };
 
 struct remed_log_step {
@@ -180,6 +180,7 @@ struct remed_log_program_rule {
 
 /* A key's rules, in the set's order; `next` chains what hashes alike. */
 struct remed_log_bucket {
+    uint64_t head, tail; /* of the key */
     uint32_t text, length;
     uint32_t rules, count; /* in the order array */
     uint32_t next;
@@ -255,33 +256,54 @@ static inline bool remed_log_equal(const uint8_t *a, const uint8_t *b, size_t le
     return different == 0;
 }
 
-/* A few bytes as a number: their length and their two ends. */
-static inline uint64_t remed_log_mix(const uint8_t *key, size_t length)
+/* Both ends of a few bytes: all of them, up to 16. */
+struct remed_log_ends {
+    uint64_t head, tail;
+};
+
+static inline struct remed_log_ends remed_log_ends_of(const uint8_t *key, size_t length)
 {
-    uint64_t head = 0, tail = 0;
+    struct remed_log_ends ends = {0, 0};
     if (length >= 8) {
-        head = remed_log_load64(key);
-        tail = remed_log_load64(key + length - 8);
+        ends.head = remed_log_load64(key);
+        ends.tail = remed_log_load64(key + length - 8);
     } else if (length >= 4) {
-        head = remed_log_load32(key);
-        tail = remed_log_load32(key + length - 4);
+        ends.head = remed_log_load32(key);
+        ends.tail = remed_log_load32(key + length - 4);
     } else {
         for (size_t i = 0; i < length; i++)
-            head = head << 8 | key[i];
+            ends.head = ends.head << 8 | key[i];
     }
-    return (head ^ (tail << 23 | tail >> 41) ^ length) * 0x9e3779b97f4a7c15ull;
+    return ends;
+}
+
+static inline uint64_t remed_log_mix(struct remed_log_ends ends, size_t length)
+{
+    return (ends.head ^ (ends.tail << 23 | ends.tail >> 41) ^ length) * 0x9e3779b97f4a7c15ull;
 }
 
 /* Of a key of a walk: a place in its buckets. */
 static inline unsigned remed_log_key_hash(const uint8_t *key, size_t length)
 {
-    return (unsigned)(remed_log_mix(key, length) >> 56);
+    return (unsigned)(remed_log_mix(remed_log_ends_of(key, length), length) >> 56);
 }
 
-/* Of a dispatch key. */
-static inline uint32_t remed_log_dispatch_hash(const uint8_t *key, size_t length)
+/* A dispatch key's rules, or NULL. */
+static inline struct remed_log_bucket *remed_log_find_bucket(const struct remed_log_rules *rules,
+                                                             const uint8_t *key, size_t length)
 {
-    return (uint32_t)(remed_log_mix(key, length) >> 32);
+    struct remed_log_ends ends = remed_log_ends_of(key, length);
+    uint64_t mixed = remed_log_mix(ends, length);
+    uint32_t at = rules->heads[(uint32_t)(mixed >> 32) & (rules->head_count - 1)];
+    while (at != 0) {
+        struct remed_log_bucket *bucket =
+            REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
+        if (bucket->length == length && bucket->head == ends.head && bucket->tail == ends.tail &&
+            (length <= 16 || memcmp(remed_log_text(rules, bucket->text), key, length) == 0))
+            return bucket;
+        at = bucket->next;
+    }
+    return NULL;
 }
 
 #endif

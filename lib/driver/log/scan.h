@@ -71,37 +71,46 @@ static inline uint32_t remed_octet(const uint8_t *at, unsigned digits)
 }
 #endif
 
-/* 1.2.3.4, and nothing behind it that would make it another number, name or address. Octets have
- * one to three digits at random, so that asking for each digit costs more than reading all at once.
- */
+#if defined(__SSE2__)
+/* 1.2.3.4 among 20 bytes or more. Octets have one to three digits at random, so that asking for
+ * each digit costs more than reading all at once. *packed is as the address lies in memory. */
+static inline const uint8_t *remed_scan_ipv4_fast(const uint8_t *at, const uint8_t *end,
+                                                  uint32_t *packed)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i digits = _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))),
+                                    _mm_set1_epi8(-128 + 10));
+    unsigned others = (~(unsigned)_mm_movemask_epi8(digits) & 0xffff) | 0x10000;
+    unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
+    unsigned first = (unsigned)__builtin_ctz(others);
+    others = (others & (others - 1)) | 0x10000;
+    unsigned second = (unsigned)__builtin_ctz(others);
+    others = (others & (others - 1)) | 0x10000;
+    unsigned third = (unsigned)__builtin_ctz(others);
+    others = (others & (others - 1)) | 0x10000;
+    unsigned stop = (unsigned)__builtin_ctz(others);
+    unsigned marks = 1u << first | 1u << second | 1u << third;
+    unsigned a = first, b = second - first - 1, c = third - second - 1, d = stop - third - 1;
+    if ((dots & marks) != marks || a - 1 > 2 || b - 1 > 2 || c - 1 > 2 || d - 1 > 2)
+        return NULL;
+    uint32_t w = remed_octet(at, a), x = remed_octet(at + first + 1, b);
+    uint32_t y = remed_octet(at + second + 1, c), z = remed_octet(at + third + 1, d);
+    at += stop;
+    *packed = w | x << 8 | y << 16 | z << 24;
+    return (w | x | y | z) <= 255 && !remed_continues(at, end) ? at : NULL;
+}
+#endif
+
+/* 1.2.3.4, and nothing behind it that would make it another number, name or address. */
 static inline const uint8_t *remed_scan_ipv4(const uint8_t *at, const uint8_t *end,
                                              uint8_t address[4])
 {
 #if defined(__SSE2__)
+    uint32_t packed;
     if (REMED_LIKELY(end - at >= 20)) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i digits = _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))),
-                                        _mm_set1_epi8(-128 + 10));
-        unsigned others = ~(unsigned)_mm_movemask_epi8(digits) & 0xffff;
-        unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
-        unsigned first = (unsigned)__builtin_ctz(others | 0x10000);
-        others &= others - 1;
-        unsigned second = (unsigned)__builtin_ctz(others | 0x10000);
-        others &= others - 1;
-        unsigned third = (unsigned)__builtin_ctz(others | 0x10000);
-        others &= others - 1;
-        unsigned stop = (unsigned)__builtin_ctz(others | 0x10000);
-        unsigned marks = 1u << first | 1u << second | 1u << third;
-        unsigned a = first, b = second - first - 1, c = third - second - 1, d = stop - third - 1;
-        if ((dots & marks) != marks || a - 1 > 2 || b - 1 > 2 || c - 1 > 2 || d - 1 > 2)
-            return NULL;
-        uint32_t octets[4] = {remed_octet(at, a), remed_octet(at + first + 1, b),
-                              remed_octet(at + second + 1, c), remed_octet(at + third + 1, d)};
-        at += stop;
-        if ((octets[0] | octets[1] | octets[2] | octets[3]) > 255 || remed_continues(at, end))
-            return NULL;
-        for (unsigned i = 0; i < 4; i++)
-            address[i] = (uint8_t)octets[i];
+        at = remed_scan_ipv4_fast(at, end, &packed);
+        if (at != NULL)
+            memcpy(address, &packed, sizeof packed);
         return at;
     }
 #endif
@@ -170,10 +179,23 @@ static inline const uint8_t *remed_scan_ip(const uint8_t *at, const uint8_t *end
                                            struct remed_endpoint *endpoint)
 {
     uint8_t address[4];
-    const uint8_t *next = remed_scan_ipv4(at, end, address);
-    if (REMED_UNLIKELY(next == NULL))
+    const uint8_t *next;
+#if defined(__SSE2__)
+    static const uint8_t version[4] = {0, 0, 4,
+                                       0}; /* behind the address: port, version, reserved */
+    uint32_t packed;
+    if (REMED_LIKELY(end - at >= 20 && (next = remed_scan_ipv4_fast(at, end, &packed)) != NULL)) {
+        /* Two stores, as the endpoint will be copied: that need not wait for them. */
+        _mm_storeu_si128((__m128i *)(void *)endpoint->address, _mm_cvtsi32_si128((int)packed));
+        memcpy((uint8_t *)endpoint + offsetof(struct remed_endpoint, port), version,
+               sizeof version);
+        return next;
+    }
+#endif
+    next = remed_scan_ipv4(at, end, address);
+    if (next == NULL)
         return remed_scan_ipv6(at, end, endpoint);
-    memset(endpoint->address, 0, sizeof endpoint->address);
+    memset(endpoint, 0, sizeof *endpoint);
     memcpy(endpoint->address, address, sizeof address);
     endpoint->ip_version = 4;
     return next;
