@@ -146,7 +146,7 @@ struct remed_log_verdict {
  * Takes one record.
  * @param context the parser's
  * @param line index of the line in the batch
- * @param record borrowed for the call; its source is ::REMED_LEARNED_LOGGED
+ * @param record borrowed for the call; its source is logged
  */
 typedef void (*remed_log_record_fn)(void *context, size_t line, const struct remed_record *record);
 
@@ -214,7 +214,8 @@ struct remed_log_trace {
     uint32_t reserved;  /**< zero */
 };
 /**
- * Tells how far each rule gets in a line that remed_log_parser_run() would try; slow, for people.
+ * Tells how far each rule gets in a line, as remed_log_parser_run() would try them; slow, for people.
+ * What the last line said is forgotten.
  * @param parser not NULL
  * @param line not NULL
  * @param[out] traces @p size places, in the order of trying; `begin` first

@@ -303,7 +303,11 @@ static int compile(struct remed_log_compiler *compiler)
         rc = remed_log_expected(&compiler->reader, compiler->error, "a rule");
     if (rc == 0)
         rc = remed_log_build_dispatch(compiler);
-    return rc == 0 ? remed_log_check_overlap(compiler) : rc;
+    if (rc == 0)
+        rc = remed_log_check_overlap(compiler);
+    if (rc == 0)
+        remed_log_find_first(compiler->rules);
+    return rc;
 }
 
 static int check_opts(struct remed_log_rules_opts *own, const struct remed_log_rules_opts *given,

@@ -37,6 +37,7 @@ struct remed_log_compiler {
     const char *words[REMED_LOG_WORDS]; /* names of the rule at hand */
     size_t word_lengths[REMED_LOG_WORDS];
     unsigned word_count, depth;
+    uint32_t told[2];          /* the pair of rules that the log hook heard of last */
     uint64_t sets, begin_sets; /* slots that the pattern at hand, and `begin`, may set */
     bool in_rule, has_match;
 };
@@ -72,7 +73,8 @@ int remed_log_compile_give(struct remed_log_compiler *compiler);
 /* Whether the rule that ends here can set what its records need. */
 int remed_log_check_needs(struct remed_log_compiler *compiler);
 
-/* The table from keys to rules; and what overlaps. */
+/* What patterns can begin with; the table from keys to rules; and what overlaps. */
+void remed_log_find_first(struct remed_log_rules *rules);
 int remed_log_build_dispatch(struct remed_log_compiler *compiler);
 int remed_log_check_overlap(struct remed_log_compiler *compiler);
 

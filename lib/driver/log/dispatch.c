@@ -6,21 +6,6 @@
  */
 #include "driver/log/compile.h"
 
-static struct remed_log_bucket *bucket_of(struct remed_log_rules *rules, const uint8_t *key,
-                                          size_t length)
-{
-    uint32_t at = rules->heads[remed_log_dispatch_hash(key, length) & (rules->head_count - 1)];
-    while (at != 0) {
-        struct remed_log_bucket *bucket =
-            REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
-        if (bucket->length == length &&
-            memcmp(remed_log_text(rules, bucket->text), key, length) == 0)
-            return bucket;
-        at = bucket->next;
-    }
-    return NULL;
-}
-
 static struct remed_log_bucket *add_bucket(struct remed_log_rules *rules,
                                            const struct remed_log_word *word)
 {
@@ -29,8 +14,11 @@ static struct remed_log_bucket *add_bucket(struct remed_log_rules *rules,
     if (bucket == NULL)
         return NULL;
     const uint8_t *key = (const uint8_t *)remed_log_text(rules, word->text);
-    uint32_t *head =
-        &rules->heads[remed_log_dispatch_hash(key, word->length) & (rules->head_count - 1)];
+    struct remed_log_ends ends = remed_log_ends_of(key, word->length);
+    uint32_t place = (uint32_t)(remed_log_mix(ends, word->length) >> 32) & (rules->head_count - 1);
+    uint32_t *head = &rules->heads[place];
+    bucket->head = ends.head;
+    bucket->tail = ends.tail;
     bucket->text = word->text;
     bucket->length = word->length;
     bucket->next = *head;
@@ -45,8 +33,8 @@ static int count_keys(struct remed_log_compiler *compiler,
     for (uint32_t k = 0; k < rule->key_count; k++) {
         const struct remed_log_word *word =
             REMED_ITEM(rules->words, struct remed_log_word, rule->keys + k);
-        struct remed_log_bucket *bucket =
-            bucket_of(rules, (const uint8_t *)remed_log_text(rules, word->text), word->length);
+        struct remed_log_bucket *bucket = remed_log_find_bucket(
+            rules, (const uint8_t *)remed_log_text(rules, word->text), word->length);
         if (bucket == NULL && (bucket = add_bucket(rules, word)) == NULL)
             return remed_log_no_memory(compiler);
         bucket->count++;
@@ -99,8 +87,8 @@ int remed_log_build_dispatch(struct remed_log_compiler *compiler)
         for (uint32_t k = 0; k < all[i].key_count; k++) {
             const struct remed_log_word *word =
                 REMED_ITEM(rules->words, struct remed_log_word, all[i].keys + k);
-            struct remed_log_bucket *bucket =
-                bucket_of(rules, (const uint8_t *)remed_log_text(rules, word->text), word->length);
+            struct remed_log_bucket *bucket = remed_log_find_bucket(
+                rules, (const uint8_t *)remed_log_text(rules, word->text), word->length);
             *REMED_ITEM(rules->order, uint32_t, bucket->rules + bucket->count++) = i;
         }
     }

@@ -14,7 +14,8 @@ static bool span_is(const struct remed_log_rules *rules, const struct remed_log_
                     const struct remed_log_word *word)
 {
     return span->length == word->length &&
-           memcmp(span->text, remed_log_text(rules, word->text), word->length) == 0;
+           remed_log_equal(span->text, (const uint8_t *)remed_log_text(rules, word->text),
+                           word->length);
 }
 
 static bool term_holds(const struct remed_log_parser *parser, const struct remed_log_term *term)
@@ -50,47 +51,64 @@ static bool clause_holds(const struct remed_log_parser *parser,
 }
 
 /* The value of the first clause that holds. */
-static unsigned decide(const struct remed_log_parser *parser, uint32_t first, uint32_t count,
-                       unsigned otherwise)
+static inline unsigned decide(const struct remed_log_parser *parser, uint32_t first, uint32_t count,
+                              unsigned otherwise)
 {
-    const struct remed_log_clause *clauses =
-        REMED_ITEM(parser->rules->clauses, struct remed_log_clause, first);
-    for (uint32_t i = 0; i < count; i++)
-        if (clause_holds(parser, &clauses[i]))
-            return clauses[i].value;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct remed_log_clause *clause =
+            REMED_ITEM(parser->rules->clauses, struct remed_log_clause, first + i);
+        if (clause_holds(parser, clause))
+            return clause->value;
+    }
     return otherwise;
 }
 
-static bool is_unspecified(const struct remed_endpoint *endpoint)
+static inline bool is_unspecified(const struct remed_endpoint *endpoint)
 {
-    return (remed_load64_little(endpoint->address) | remed_load64_little(endpoint->address + 8)) ==
-           0;
+    uint64_t words[2];
+    memcpy(words, endpoint->address, sizeof words);
+    return (words[0] | words[1]) == 0;
+}
+
+/* What a slot holds goes straight into a body: copies of copies cost more than reading the line. */
+static inline void put_endpoint(const struct remed_log_machine *machine, unsigned slot,
+                                struct remed_endpoint *to)
+{
+    if (!REMED_HAS(machine, slot)) {
+        memset(to, 0, sizeof *to);
+        return;
+    }
+    *to = machine->endpoint[slot / 2];
+    to->port = REMED_HAS(machine, slot + 1) ? machine->port[slot / 2] : 0;
+}
+
+/* 0.0.0.0 is how boxes write that an address stays as it is; its port may change all the same. */
+static inline void put_translated(const struct remed_log_machine *machine, unsigned slot,
+                                  unsigned before, struct remed_endpoint *to)
+{
+    put_endpoint(machine, slot, to);
+    if (REMED_LIKELY(to->ip_version == 0 || !is_unspecified(to)) &&
+        !(to->ip_version == 0 && REMED_HAS(machine, slot + 1)))
+        return;
+    memset(to, 0, sizeof *to);
+    if (!REMED_HAS(machine, slot + 1) || machine->port[slot / 2] == 0)
+        return;
+    put_endpoint(machine, before, to);
+    to->port = to->ip_version != 0 ? machine->port[slot / 2] : 0;
 }
 
 struct remed_endpoint remed_log_endpoint(const struct remed_log_machine *machine, unsigned slot)
 {
-    struct remed_endpoint endpoint = {.ip_version = 0};
-    if (!REMED_HAS(machine, slot))
-        return endpoint;
-    endpoint = machine->endpoint[slot / 2];
-    endpoint.port = REMED_HAS(machine, slot + 1) ? machine->port[slot / 2] : 0;
-    endpoint.reserved = 0;
+    struct remed_endpoint endpoint;
+    put_endpoint(machine, slot, &endpoint);
     return endpoint;
 }
 
-/* 0.0.0.0 is how boxes write that an address stays as it is; its port may change all the same. */
 struct remed_endpoint remed_log_translated(const struct remed_log_machine *machine, unsigned slot,
                                            unsigned before)
 {
-    struct remed_endpoint endpoint = remed_log_endpoint(machine, slot);
-    bool ported = REMED_HAS(machine, slot + 1) && machine->port[slot / 2] != 0;
-    if (endpoint.ip_version != 0 && !is_unspecified(&endpoint))
-        return endpoint;
-    endpoint = (struct remed_endpoint){.ip_version = 0};
-    if (ported) {
-        endpoint = remed_log_endpoint(machine, before);
-        endpoint.port = endpoint.ip_version != 0 ? machine->port[slot / 2] : 0;
-    }
+    struct remed_endpoint endpoint;
+    put_translated(machine, slot, before, &endpoint);
     return endpoint;
 }
 
@@ -100,32 +118,44 @@ static bool needs_ports(uint8_t protocol)
            protocol == 136;
 }
 
-static bool fill_session(struct remed_log_parser *parser, struct remed_session *session,
-                         bool reversed)
+/* Bytes and packets of both sides; `source` is 1 when the line's source is the server. */
+static void put_counts(const struct remed_log_machine *machine, unsigned source,
+                       struct remed_session *session)
 {
-    const struct remed_log_machine *machine = &parser->machine;
-    const uint64_t ports = 1ull << REMED_SLOT_SPORT | 1ull << REMED_SLOT_DPORT;
-    if (parser->protocol == UINT8_MAX ||
-        (needs_ports(parser->protocol) && (machine->have & ports) != ports))
-        return false;
-    memset(session, 0, sizeof *session);
-    struct remed_endpoint *const before[2] = {&session->client, &session->server};
-    struct remed_endpoint *const after[2] = {&session->client_outside, &session->server_inside};
-    unsigned source = reversed ? 1 : 0;
-    *before[source] = remed_log_endpoint(machine, REMED_SLOT_SRC);
-    *before[!source] = remed_log_endpoint(machine, REMED_SLOT_DST);
-    *after[source] = remed_log_translated(machine, REMED_SLOT_XSRC, REMED_SLOT_SRC);
-    *after[!source] = remed_log_translated(machine, REMED_SLOT_XDST, REMED_SLOT_DST);
-    if (session->client.ip_version == 0 || session->client.ip_version != session->server.ip_version)
-        return false;
-    session->protocol = parser->protocol;
     for (unsigned i = 0; i < 2; i++) {
         if (REMED_HAS(machine, REMED_SLOT_CBYTES + i))
             session->bytes[i ^ source] = machine->number[i];
         if (REMED_HAS(machine, REMED_SLOT_CPACKETS + i))
             session->packets[i ^ source] = machine->number[2 + i];
     }
-    return true;
+}
+
+static bool fill_session(struct remed_log_parser *parser, struct remed_session *session,
+                         bool reversed)
+{
+    const uint64_t ports = 1ull << REMED_SLOT_SPORT | 1ull << REMED_SLOT_DPORT;
+    const uint64_t counts = 15ull << REMED_SLOT_CBYTES;
+    const struct remed_log_machine *machine = &parser->machine;
+    if (parser->protocol == UINT8_MAX ||
+        (needs_ports(parser->protocol) && (machine->have & ports) != ports))
+        return false;
+    memset(&session->window, 0, sizeof *session - offsetof(struct remed_session, window));
+    session->protocol = parser->protocol;
+    if (reversed) {
+        put_endpoint(machine, REMED_SLOT_DST, &session->client);
+        put_endpoint(machine, REMED_SLOT_SRC, &session->server);
+        put_translated(machine, REMED_SLOT_XDST, REMED_SLOT_DST, &session->client_outside);
+        put_translated(machine, REMED_SLOT_XSRC, REMED_SLOT_SRC, &session->server_inside);
+    } else {
+        put_endpoint(machine, REMED_SLOT_SRC, &session->client);
+        put_endpoint(machine, REMED_SLOT_DST, &session->server);
+        put_translated(machine, REMED_SLOT_XSRC, REMED_SLOT_SRC, &session->client_outside);
+        put_translated(machine, REMED_SLOT_XDST, REMED_SLOT_DST, &session->server_inside);
+    }
+    if ((machine->have & counts) != 0)
+        put_counts(machine, reversed ? 1 : 0, session);
+    return session->client.ip_version != 0 &&
+           session->client.ip_version == session->server.ip_version;
 }
 
 static bool fill_binding(const struct remed_log_parser *parser, struct remed_nat_binding *binding,
@@ -179,6 +209,33 @@ static bool fill(struct remed_log_parser *parser, unsigned kind, bool removed, b
     }
 }
 
+static void hand_over(struct remed_log_parser *parser, size_t line)
+{
+    parser->record->sequence = parser->sequence++;
+    parser->stats.records++;
+    if (parser->opts.record != NULL)
+        parser->opts.record(parser->opts.context, line, parser->record);
+}
+
+static void swap(struct remed_endpoint *a, struct remed_endpoint *b)
+{
+    struct remed_endpoint held = *a;
+    *a = *b;
+    *b = held;
+}
+
+/* The same session, as if the other side had opened it. */
+static void turn(struct remed_session *session)
+{
+    uint64_t bytes = session->bytes[0], packets = session->packets[0];
+    swap(&session->client, &session->server);
+    swap(&session->client_outside, &session->server_inside);
+    session->bytes[0] = session->bytes[1];
+    session->bytes[1] = bytes;
+    session->packets[0] = session->packets[1];
+    session->packets[1] = packets;
+}
+
 static bool give(struct remed_log_parser *parser, unsigned kind, bool removed, bool reversed,
                  size_t line)
 {
@@ -187,11 +244,8 @@ static bool give(struct remed_log_parser *parser, unsigned kind, bool removed, b
         return false;
     record->kind = (uint8_t)kind;
     record->op = removed ? REMED_OP_REMOVE : REMED_OP_UPSERT;
-    record->sequence = parser->sequence++;
     record->observed = parser->observed;
-    parser->stats.records++;
-    if (parser->opts.record != NULL)
-        parser->opts.record(parser->opts.context, line, record);
+    hand_over(parser, line);
     return true;
 }
 
@@ -229,7 +283,9 @@ void remed_log_give(struct remed_log_parser *parser, const struct remed_log_prog
     verdict->outcome = REMED_LOG_RECORDS;
     verdict->records = 1;
     /* Who opened it is part of the key: what ends without a word of that ends either way round. */
-    if (removed && opener == REMED_OPENER_EITHER && kind == REMED_KIND_SESSION &&
-        give(parser, kind, removed, true, line))
+    if (removed && opener == REMED_OPENER_EITHER && kind == REMED_KIND_SESSION) {
+        turn(&parser->record->body.session);
+        hand_over(parser, line);
         verdict->records = 2;
+    }
 }

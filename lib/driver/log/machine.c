@@ -10,6 +10,21 @@ struct frame {
     uint64_t have;
 };
 
+/* The bytes of a literal between its first and its last 8. */
+static bool middle_at(const struct remed_log_machine *machine, const struct remed_log_step *step,
+                      const uint8_t *at)
+{
+    const char *text = remed_log_text(machine->rules, step->text);
+    for (uint32_t i = 8; i + 8 < step->length; i += 8) {
+        uint64_t a, b;
+        memcpy(&a, at + i, sizeof a); /* the last 8 end no earlier */
+        memcpy(&b, text + i, sizeof b);
+        if (a != b)
+            return false;
+    }
+    return true;
+}
+
 static inline bool literal_at(const struct remed_log_machine *machine,
                               const struct remed_log_step *step, const uint8_t *at,
                               const uint8_t *end)
@@ -19,9 +34,13 @@ static inline bool literal_at(const struct remed_log_machine *machine,
         memcpy(&head, at, sizeof head);
         if (((head ^ step->head) & step->mask) != 0)
             return false;
-        return step->length <= 8 || ((size_t)(end - at) >= step->length &&
-                                     memcmp(at + 8, remed_log_text(machine->rules, step->text) + 8,
-                                            step->length - 8) == 0);
+        if (step->length <= 8)
+            return true;
+        if ((size_t)(end - at) < step->length)
+            return false;
+        uint64_t tail;
+        memcpy(&tail, at + step->length - 8, sizeof tail);
+        return tail == step->tail && (step->length <= 16 || middle_at(machine, step, at));
     }
     return (size_t)(end - at) >= step->length &&
            memcmp(at, remed_log_text(machine->rules, step->text), step->length) == 0;
@@ -33,6 +52,7 @@ static inline const uint8_t *find(const struct remed_log_machine *machine,
 {
     if (step->limit != 0 && (size_t)(end - at) > (size_t)step->limit + step->length)
         end = at + step->limit + step->length;
+    REMED_LOG_WORK(end - at);
     return remed_find(at, end, (const uint8_t *)remed_log_text(machine->rules, step->text),
                       step->length);
 }
@@ -43,6 +63,33 @@ static inline bool is_name_byte(uint8_t c)
     static const uint64_t set[4] = {0x53ff6c1800000000ull, 0x47fffffe87ffffffull,
                                     0xffffffffffffffffull, 0xffffffffffffffffull};
     return (set[c >> 6] >> (c & 63) & 1) != 0;
+}
+
+static inline const uint8_t *skip_name(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *begin = at;
+    while (at < end && is_name_byte(*at))
+        at++;
+    REMED_LOG_WORK(at - begin);
+    return at > begin ? at : NULL;
+}
+
+static inline const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *begin = at;
+    while (at < end && remed_is_digit(*at))
+        at++;
+    REMED_LOG_WORK(at - begin);
+    return at > begin ? at : NULL;
+}
+
+static inline const uint8_t *skip_word(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *begin = at;
+    while (at < end && *at != ' ' && *at != '\t')
+        at++;
+    REMED_LOG_WORK(at - begin);
+    return at > begin ? at : NULL;
 }
 
 static const uint8_t *read_quoted(const uint8_t *at, const uint8_t *end,
@@ -56,6 +103,7 @@ static const uint8_t *read_quoted(const uint8_t *at, const uint8_t *end,
     if (at >= end)
         return NULL;
     span->length = (size_t)(at - span->text);
+    REMED_LOG_WORK(span->length);
     return at + 1;
 }
 
@@ -69,23 +117,22 @@ static const uint8_t *read_text(struct remed_log_machine *machine, unsigned type
     if (type == REMED_TYPE_QUOTED)
         return read_quoted(at, end, span);
     if (type == REMED_TYPE_NAME)
-        while (at < end && is_name_byte(*at))
-            at++;
+        at = skip_name(at, end);
     else if (type == REMED_TYPE_DIGITS)
-        while (at < end && remed_is_digit(*at))
-            at++;
+        at = skip_digits(at, end);
     else
-        while (at < end && *at != ' ' && *at != '\t')
-            at++;
+        at = skip_word(at, end);
+    if (at == NULL)
+        return NULL;
     span->text = begin;
     span->length = (size_t)(at - begin);
-    return at > begin ? at : NULL;
+    return at;
 }
 
 static const uint8_t *read_endpoint(struct remed_log_machine *machine, unsigned type, unsigned slot,
                                     const uint8_t *at, const uint8_t *end)
 {
-    struct remed_endpoint endpoint;
+    struct remed_endpoint endpoint = {.ip_version = 0};
     bool ported;
     at = type == REMED_TYPE_LIST
              ? remed_scan_list(at, end, &endpoint, &ported)
@@ -187,22 +234,15 @@ static const uint8_t *close_span(struct remed_log_machine *machine,
     return at;
 }
 
-/* One step that does not branch. */
-static inline const uint8_t *take(struct remed_log_machine *machine,
-                                  const struct remed_log_step *step, const uint8_t *at,
-                                  const uint8_t *end)
+/* A step that is not one of the loop's own. */
+static const uint8_t *take(struct remed_log_machine *machine, const struct remed_log_step *step,
+                           const uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *found;
     switch (step->code) {
-    case REMED_CODE_LITERAL:
-        return literal_at(machine, step, at, end) ? at + step->length : NULL;
     case REMED_CODE_FIELD:
         return step->type == REMED_TYPE_UNTIL
                    ? read_until(machine, step, at, end)
                    : remed_log_read(machine, step->type, step->slot, at, end);
-    case REMED_CODE_FIND:
-        found = find(machine, step, at, end);
-        return found != NULL ? found + step->length : NULL;
     case REMED_CODE_BEFORE:
         return literal_at(machine, step, at, end) ? at : NULL;
     case REMED_CODE_NOT:
@@ -212,8 +252,6 @@ static inline const uint8_t *take(struct remed_log_machine *machine,
         return at;
     case REMED_CODE_CLOSE:
         return close_span(machine, step, at);
-    case REMED_CODE_BLANKS:
-        return skip_blanks(at, end);
     case REMED_CODE_WALK:
         return remed_log_walk_run(
             machine, REMED_ITEM(machine->rules->walks, struct remed_log_walk, step->target), at,
@@ -223,6 +261,18 @@ static inline const uint8_t *take(struct remed_log_machine *machine,
     default: /* REMED_CODE_END */
         return skip_blanks(at, end) == end ? end : NULL;
     }
+}
+
+/* An address or a port into its slot; what is behind it, or NULL. */
+static inline const uint8_t *value(struct remed_log_machine *machine,
+                                   const struct remed_log_step *step, const uint8_t *at,
+                                   const uint8_t *end)
+{
+    at = step->code == REMED_CODE_IP ? remed_scan_ip(at, end, &machine->endpoint[step->slot / 2])
+                                     : remed_scan_port(at, end, &machine->port[step->slot / 2]);
+    if (at != NULL)
+        machine->have |= 1ull << step->slot;
+    return at;
 }
 
 static void trace(struct remed_log_machine *machine, const struct remed_log_step *step,
@@ -235,6 +285,49 @@ static void trace(struct remed_log_machine *machine, const struct remed_log_step
     machine->far_column = step->column;
 }
 
+/* Keeps the text between two places, where somebody asks for it. */
+static inline const uint8_t *keep(struct remed_log_machine *machine, unsigned slot,
+                                  const uint8_t *at, const uint8_t *next)
+{
+    if (slot == REMED_SLOT_NONE || next == NULL)
+        return next;
+    machine->span[slot - REMED_SLOT_NAME] = (struct remed_log_span){at, (size_t)(next - at)};
+    machine->have |= 1ull << slot;
+    return next;
+}
+
+/* What is behind a step that does not branch, or NULL. */
+static inline const uint8_t *pass(struct remed_log_machine *machine,
+                                  const struct remed_log_step *step, const uint8_t *at,
+                                  const uint8_t *end)
+{
+    const uint8_t *next;
+    switch (step->code) {
+    case REMED_CODE_LITERAL:
+        return literal_at(machine, step, at, end) ? at + step->length : NULL;
+    case REMED_CODE_IP:
+    case REMED_CODE_PORT:
+        return value(machine, step, at, end);
+    case REMED_CODE_WORD:
+        return keep(machine, step->slot, at, skip_word(at, end));
+    case REMED_CODE_PROTO:
+        next = remed_scan_protocol(at, end, &machine->protocol);
+        machine->have |= (uint64_t)(next != NULL) << REMED_SLOT_PROTO;
+        return next;
+    case REMED_CODE_NAME:
+        return keep(machine, step->slot, at, skip_name(at, end));
+    case REMED_CODE_DIGITS:
+        return keep(machine, step->slot, at, skip_digits(at, end));
+    case REMED_CODE_BLANKS:
+        return skip_blanks(at, end);
+    case REMED_CODE_FIND:
+        next = find(machine, step, at, end);
+        return next != NULL ? next + step->length : NULL;
+    default:
+        return take(machine, step, at, end);
+    }
+}
+
 bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, const uint8_t *at,
                            const uint8_t *end)
 {
@@ -243,7 +336,12 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
     struct frame frames[REMED_LOG_DEPTH];
     unsigned depth = 0;
     for (;;) {
+        REMED_LOG_WORK(1);
         if (step->code == REMED_CODE_TRY) {
+            if (step->first < 256 && (at == end || *at != step->first)) {
+                step = steps + step->target;
+                continue;
+            }
             frames[depth++] = (struct frame){step->target, at, machine->have};
             step++;
             continue;
@@ -259,7 +357,11 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
                 trace(machine, step, at);
             return true;
         }
-        const uint8_t *next = take(machine, step, at, end);
+        const uint8_t *next = pass(machine, step, at, end);
+        if (step->advance == 2 && next != NULL) {
+            step++;
+            next = literal_at(machine, step, next, end) ? next + step->length : NULL;
+        }
         if (REMED_LIKELY(next != NULL)) {
             at = next;
             step++;

@@ -81,6 +81,10 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
         return false;
     switch (a->code) {
     case REMED_CODE_FIELD:
+    case REMED_CODE_IP:
+    case REMED_CODE_PORT:
+    case REMED_CODE_WORD:
+    case REMED_CODE_PROTO:
         return a->type == b->type && (a->type != REMED_TYPE_UNTIL || same_literal(rules, a, b));
     case REMED_CODE_LITERAL:
     case REMED_CODE_BEFORE:
@@ -160,7 +164,10 @@ static int check_pair(struct remed_log_compiler *compiler, uint32_t first, uint3
         return remed_error_at(compiler->error, REMED_ESYNTAX, b->line, 1,
                               "rule '%s' is never reached: '%s' in line %u takes all its lines",
                               b->name, a->name, a->line);
-    if (compiler->opts.log.write != NULL && meet(rules, a, b)) {
+    bool told = compiler->told[0] == first && compiler->told[1] == second; /* by another key */
+    if (compiler->opts.log.write != NULL && !told && meet(rules, a, b)) {
+        compiler->told[0] = first;
+        compiler->told[1] = second;
         char message[320];
         snprintf(message, sizeof message,
                  "%u: rule '%s' and '%s' in line %u may match the same line; '%s' is tried first",

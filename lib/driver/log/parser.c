@@ -103,7 +103,7 @@ static const uint8_t *skip_time(struct remed_log_parser *parser, const uint8_t *
     const size_t size = sizeof parser->stamp;
     const uint8_t *next;
     if (end - at > (ptrdiff_t)size && calendar->received == parser->stamp_received &&
-        memcmp(at, parser->stamp, size) == 0 && (at[size] == ' ' || at[size] == ':')) {
+        remed_log_equal(at, parser->stamp, size) && (at[size] == ' ' || at[size] == ':')) {
         parser->header_time = parser->stamp_ns;
         next = at + size;
     } else {
@@ -147,7 +147,7 @@ static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t 
         return at;
     bool tagged = !parser->rules->syslog;
     for (unsigned word = 0; word <= words; word++) {
-        if (begins(parser, at, end))
+        if (at < end && parser->rules->may_begin[*at] && begins(parser, at, end))
             return parser->machine.at;
         if (tagged)
             return NULL;
@@ -164,21 +164,10 @@ static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t 
 
 static const struct remed_log_bucket *find_bucket(const struct remed_log_parser *parser)
 {
-    const struct remed_log_rules *rules = parser->rules;
     const struct remed_log_span *key = &parser->machine.span[REMED_SLOT_KEY - REMED_SLOT_NAME];
     if (!REMED_HAS(&parser->machine, REMED_SLOT_KEY))
         return NULL;
-    uint32_t hash = remed_log_dispatch_hash(key->text, key->length);
-    uint32_t at = rules->heads[hash & (rules->head_count - 1)];
-    while (at != 0) {
-        const struct remed_log_bucket *bucket =
-            REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
-        if (bucket->length == key->length &&
-            memcmp(remed_log_text(rules, bucket->text), key->text, key->length) == 0)
-            return bucket;
-        at = bucket->next;
-    }
-    return NULL;
+    return remed_log_find_bucket(parser->rules, key->text, key->length);
 }
 
 /* The first rule of a row that matches. */

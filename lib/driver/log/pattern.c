@@ -178,6 +178,7 @@ static int add_step(struct remed_log_compiler *compiler, unsigned code,
         return remed_log_no_memory(compiler);
     step->code = (uint8_t)code;
     step->slot = REMED_SLOT_NONE;
+    step->advance = 1;
     step->line = compiler->reader.token.line;
     step->column = compiler->reader.token.column;
     if (added != NULL)
@@ -202,6 +203,8 @@ static int add_literal(struct remed_log_compiler *compiler)
     memcpy(head, token->value, heads);
     memcpy(&step->head, head, sizeof head);
     memcpy(&step->mask, mask, sizeof mask);
+    if (token->value_length >= 8)
+        memcpy(&step->tail, token->value + token->value_length - 8, sizeof step->tail);
     step->text = at;
     step->length = (uint32_t)token->value_length;
     remed_log_next(&compiler->reader);
@@ -263,6 +266,28 @@ static bool is_span(const struct remed_log_compiler *compiler)
     return remed_log_is(&ahead, "(");
 }
 
+/* Most values have a step of their own. */
+static uint8_t code_of(unsigned type, unsigned slot)
+{
+    bool bound = slot != REMED_SLOT_NONE;
+    switch (type) {
+    case REMED_TYPE_IP:
+        return bound ? REMED_CODE_IP : REMED_CODE_FIELD;
+    case REMED_TYPE_PORT:
+        return bound ? REMED_CODE_PORT : REMED_CODE_FIELD;
+    case REMED_TYPE_PROTOCOL:
+        return bound ? REMED_CODE_PROTO : REMED_CODE_FIELD;
+    case REMED_TYPE_WORD:
+        return REMED_CODE_WORD;
+    case REMED_TYPE_NAME:
+        return REMED_CODE_NAME;
+    case REMED_TYPE_DIGITS:
+        return REMED_CODE_DIGITS;
+    default:
+        return REMED_CODE_FIELD;
+    }
+}
+
 static int compile_value(struct remed_log_compiler *compiler)
 {
     struct remed_log_token name = compiler->reader.token;
@@ -282,6 +307,7 @@ static int compile_value(struct remed_log_compiler *compiler)
     step = REMED_ITEM(compiler->rules->steps, struct remed_log_step, at);
     step->type = type;
     step->slot = slot;
+    step->code = code_of(type, slot);
     return type == REMED_TYPE_UNTIL ? add_literal(compiler) : 0;
 }
 

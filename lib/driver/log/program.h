@@ -71,6 +71,12 @@ enum remed_log_type {
 
 enum remed_log_code {
     REMED_CODE_LITERAL, /* exactly these bytes */
+    REMED_CODE_IP,      /* what most lines are made of has codes of its own: an address, */
+    REMED_CODE_PORT,    /* a port into a slot, */
+    REMED_CODE_PROTO,   /* a protocol into its slot, */
+    REMED_CODE_WORD,    /* a word, */
+    REMED_CODE_NAME,    /* a name, */
+    REMED_CODE_DIGITS,  /* digits */
     REMED_CODE_FIND,    /* on to behind the first occurrence of these bytes */
     REMED_CODE_FIELD,   /* a value of a type, into a slot */
     REMED_CODE_BLANKS,  /* any number of blanks */
@@ -90,10 +96,14 @@ struct remed_log_step {
     uint8_t code; /* enum remed_log_code */
     uint8_t type; /* enum remed_log_type */
     uint8_t slot; /* enum remed_log_slot */
-    uint8_t reserved;
+    uint8_t
+        advance; /* steps on to the next one: 2 over a literal that is looked at along with it */
     uint32_t target; /* step, or the walk's number */
+    uint16_t first;  /* of a TRY: the byte that its way begins with, 256 for any */
+    uint16_t reserved;
     uint64_t head;   /* the literal's first bytes, as many as 8, */
     uint64_t mask;   /* and where they count */
+    uint64_t tail;   /* its last 8, of a longer one */
     uint32_t text;   /* the literal, in the pool */
     uint32_t length; /* its bytes; of a bounded FIND, `limit` more may stand before it */
     uint32_t limit;
@@ -107,7 +117,7 @@ struct remed_log_entry {
     uint32_t column;                  /* the column's number */
     uint8_t type, slot;
     uint8_t optional; /* 1: a value that is no such thing is no value */
-    uint8_t more;     /* 1: behind it may stand more, parted by : or / */
+    uint8_t more;     /* 1: behind it may stand more, parted by : / or a blank */
     uint8_t stop;     /* 1: what comes after this key is not looked at */
     uint32_t line, place;
 };
@@ -170,6 +180,7 @@ struct remed_log_program_rule {
 
 /* A key's rules, in the set's order; `next` chains what hashes alike. */
 struct remed_log_bucket {
+    uint64_t head, tail; /* of the key */
     uint32_t text, length;
     uint32_t rules, count; /* in the order array */
     uint32_t next;
@@ -198,6 +209,7 @@ struct remed_log_rules {
     uint32_t unkeyed, unkeyed_count; /* rules without a key, in the order array */
     uint32_t title;                  /* in the pool, with its NUL */
     bool syslog;                     /* a header may stand before the line */
+    uint8_t may_begin[256];          /* by byte: whether a begin can start with it */
 };
 
 /* Room for one more, or NULL. */
@@ -213,29 +225,85 @@ static inline const char *remed_log_text(const struct remed_log_rules *rules, ui
     return (const char *)rules->pool.items + at;
 }
 
-/* Of a key of a walk: its length and its two ends. */
-static inline unsigned remed_log_key_hash(const uint8_t *key, size_t length)
+static inline uint64_t remed_log_load64(const uint8_t *at)
 {
-    uint64_t head = 0, tail;
-    if (length >= 8) {
-        memcpy(&head, key, 8);
-        memcpy(&tail, key + length - 8, 8);
-    } else {
-        for (size_t i = 0; i < length; i++)
-            head = head << 8 | key[i];
-        tail = head;
-    }
-    uint64_t mixed = (head ^ (tail << 23 | tail >> 41) ^ length) * 0x9e3779b97f4a7c15ull;
-    return (unsigned)(mixed >> 56);
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
 }
 
-/* Of a dispatch key. */
-static inline uint32_t remed_log_dispatch_hash(const uint8_t *key, size_t length)
+static inline uint32_t remed_log_load32(const uint8_t *at)
 {
-    uint64_t hash = 0xcbf29ce484222325ull ^ length;
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Equal bytes; most are few, and then a call costs more than the bytes. */
+static inline bool remed_log_equal(const uint8_t *a, const uint8_t *b, size_t length)
+{
+    if (length > 16)
+        return memcmp(a, b, length) == 0;
+    if (length >= 8)
+        return remed_log_load64(a) == remed_log_load64(b) &&
+               remed_log_load64(a + length - 8) == remed_log_load64(b + length - 8);
+    if (length >= 4)
+        return remed_log_load32(a) == remed_log_load32(b) &&
+               remed_log_load32(a + length - 4) == remed_log_load32(b + length - 4);
+    unsigned different = 0;
     for (size_t i = 0; i < length; i++)
-        hash = (hash ^ key[i]) * 0x100000001b3ull;
-    return (uint32_t)(hash ^ hash >> 32);
+        different |= a[i] ^ b[i];
+    return different == 0;
+}
+
+/* Both ends of a few bytes: all of them, up to 16. */
+struct remed_log_ends {
+    uint64_t head, tail;
+};
+
+static inline struct remed_log_ends remed_log_ends_of(const uint8_t *key, size_t length)
+{
+    struct remed_log_ends ends = {0, 0};
+    if (length >= 8) {
+        ends.head = remed_log_load64(key);
+        ends.tail = remed_log_load64(key + length - 8);
+    } else if (length >= 4) {
+        ends.head = remed_log_load32(key);
+        ends.tail = remed_log_load32(key + length - 4);
+    } else {
+        for (size_t i = 0; i < length; i++)
+            ends.head = ends.head << 8 | key[i];
+    }
+    return ends;
+}
+
+static inline uint64_t remed_log_mix(struct remed_log_ends ends, size_t length)
+{
+    return (ends.head ^ (ends.tail << 23 | ends.tail >> 41) ^ length) * 0x9e3779b97f4a7c15ull;
+}
+
+/* Of a key of a walk: a place in its buckets. */
+static inline unsigned remed_log_key_hash(const uint8_t *key, size_t length)
+{
+    return (unsigned)(remed_log_mix(remed_log_ends_of(key, length), length) >> 56);
+}
+
+/* A dispatch key's rules, or NULL. */
+static inline struct remed_log_bucket *remed_log_find_bucket(const struct remed_log_rules *rules,
+                                                             const uint8_t *key, size_t length)
+{
+    struct remed_log_ends ends = remed_log_ends_of(key, length);
+    uint64_t mixed = remed_log_mix(ends, length);
+    uint32_t at = rules->heads[(uint32_t)(mixed >> 32) & (rules->head_count - 1)];
+    while (at != 0) {
+        struct remed_log_bucket *bucket =
+            REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
+        if (bucket->length == length && bucket->head == ends.head && bucket->tail == ends.tail &&
+            (length <= 16 || memcmp(remed_log_text(rules, bucket->text), key, length) == 0))
+            return bucket;
+        at = bucket->next;
+    }
+    return NULL;
 }
 
 #endif

@@ -138,7 +138,7 @@ bool remed_protocol_number(const char *name, size_t length, uint8_t *protocol)
     return false;
 }
 
-const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end, uint8_t *protocol)
+const uint8_t *remed_scan_any_protocol(const uint8_t *at, const uint8_t *end, uint8_t *protocol)
 {
     const uint8_t *stop = at;
     if (at < end && remed_is_digit(*at)) {
@@ -150,12 +150,5 @@ const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end, uint8_
     while (stop < end && stop - at < 10 &&
            (remed_is_letter(*stop) || remed_is_digit(*stop) || *stop == '-'))
         stop++;
-    if (stop - at == 3) { /* nearly always */
-        uint32_t folded = ((uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2]) | 0x202020;
-        if (folded == 0x746370 || folded == 0x756470) {
-            *protocol = folded == 0x746370 ? 6 : 17;
-            return stop;
-        }
-    }
     return remed_protocol_number((const char *)at, (size_t)(stop - at), protocol) ? stop : NULL;
 }

@@ -26,38 +26,113 @@ static inline bool remed_is_letter(uint8_t c)
     return (uint8_t)((c | 0x20) - 'a') <= 'z' - 'a';
 }
 
+/* Whether what stands here would make an address before it another number, name or address. */
+static inline bool remed_continues(const uint8_t *at, const uint8_t *end)
+{
+    if (at == end)
+        return false;
+    return remed_is_digit(*at) || remed_is_letter(*at) || *at == '_' ||
+           (*at == '.' && end - at > 1 && remed_is_digit(at[1]));
+}
+
+static inline const uint8_t *remed_scan_ipv4_slow(const uint8_t *at, const uint8_t *end,
+                                                  uint8_t address[4])
+{
+    for (unsigned i = 0;; i++) {
+        if (at == end || !remed_is_digit(*at))
+            return NULL;
+        unsigned octet = (unsigned)(*at++ - '0');
+        for (unsigned more = 0; more < 2 && at < end && remed_is_digit(*at); more++) {
+            if (octet == 0)
+                return NULL;
+            octet = octet * 10 + (unsigned)(*at++ - '0');
+        }
+        if (octet > 255)
+            return NULL;
+        address[i] = (uint8_t)octet;
+        if (i == 3)
+            return remed_continues(at, end) ? NULL : at;
+        if (at == end || *at++ != '.')
+            return NULL;
+    }
+}
+
+#if defined(__SSE2__)
+/* One octet of `digits` digits: their values in bytes, the last one on top; above 255, or with a
+ * leading zero, it sets bits from 8 on. */
+static inline uint32_t remed_octet(const uint8_t *at, unsigned digits)
+{
+    uint32_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    bytes = (bytes ^ 0x30303030u) << (32 - 8 * digits) >> 8;
+    uint32_t value = ((bytes & 0xff) * 10 + (bytes >> 8 & 0xff)) * 10 + (bytes >> 16);
+    uint32_t least = digits == 3 ? 100 : digits == 2 ? 10 : 0;
+    return value | (value < least ? 0x400u : 0);
+}
+#endif
+
+#if defined(__SSE2__)
+/* 1.2.3.4 among 20 bytes or more. Octets have one to three digits at random, so that asking for
+ * each digit costs more than reading all at once. *packed is as the address lies in memory. */
+static inline const uint8_t *remed_scan_ipv4_fast(const uint8_t *at, const uint8_t *end,
+                                                  uint32_t *packed)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i digits = _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))),
+                                    _mm_set1_epi8(-128 + 10));
+    unsigned others = (~(unsigned)_mm_movemask_epi8(digits) & 0xffff) | 0x10000;
+    unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
+    unsigned first = (unsigned)__builtin_ctz(others);
+    others = (others & (others - 1)) | 0x10000;
+    unsigned second = (unsigned)__builtin_ctz(others);
+    others = (others & (others - 1)) | 0x10000;
+    unsigned third = (unsigned)__builtin_ctz(others);
+    others = (others & (others - 1)) | 0x10000;
+    unsigned stop = (unsigned)__builtin_ctz(others);
+    unsigned marks = 1u << first | 1u << second | 1u << third;
+    unsigned a = first, b = second - first - 1, c = third - second - 1, d = stop - third - 1;
+    if ((dots & marks) != marks || a - 1 > 2 || b - 1 > 2 || c - 1 > 2 || d - 1 > 2)
+        return NULL;
+    uint32_t w = remed_octet(at, a), x = remed_octet(at + first + 1, b);
+    uint32_t y = remed_octet(at + second + 1, c), z = remed_octet(at + third + 1, d);
+    at += stop;
+    *packed = w | x << 8 | y << 16 | z << 24;
+    return (w | x | y | z) <= 255 && !remed_continues(at, end) ? at : NULL;
+}
+#endif
+
 /* 1.2.3.4, and nothing behind it that would make it another number, name or address. */
 static inline const uint8_t *remed_scan_ipv4(const uint8_t *at, const uint8_t *end,
                                              uint8_t address[4])
 {
-    uint32_t packed = 0;
-    for (unsigned i = 0;; i++) {
-        if (at == end || !remed_is_digit(*at))
-            return NULL;
-        uint32_t octet = (uint32_t)(*at++ - '0');
-        if (at < end && remed_is_digit(*at)) {
-            if (octet == 0)
-                return NULL;
-            octet = octet * 10 + (uint32_t)(*at++ - '0');
-            if (at < end && remed_is_digit(*at))
-                octet = octet * 10 + (uint32_t)(*at++ - '0');
-        }
-        packed = packed << 8 | octet;
-        if (octet > 255)
-            return NULL;
-        if (i == 3)
-            break;
-        if (at == end || *at++ != '.')
-            return NULL;
+#if defined(__SSE2__)
+    uint32_t packed;
+    if (REMED_LIKELY(end - at >= 20)) {
+        at = remed_scan_ipv4_fast(at, end, &packed);
+        if (at != NULL)
+            memcpy(address, &packed, sizeof packed);
+        return at;
     }
-    if (at < end && (remed_is_digit(*at) || remed_is_letter(*at) || *at == '_' ||
-                     (*at == '.' && at + 1 < end && remed_is_digit(at[1]))))
-        return NULL;
-    address[0] = (uint8_t)(packed >> 24);
-    address[1] = (uint8_t)(packed >> 16);
-    address[2] = (uint8_t)(packed >> 8);
-    address[3] = (uint8_t)packed;
-    return at;
+#endif
+    return remed_scan_ipv4_slow(at, end, address);
+}
+
+/* How many of the first 8 bytes are digits. */
+static inline unsigned remed_digits8(uint64_t word)
+{
+    uint64_t high = word & 0xf0f0f0f0f0f0f0f0ull, carried = word + 0x0606060606060606ull;
+    uint64_t wrong = (high ^ 0x3030303030303030ull) |
+                     ((carried & 0xf0f0f0f0f0f0f0f0ull) ^ 0x3030303030303030ull);
+    return wrong == 0 ? 8 : (unsigned)__builtin_ctzll(wrong) / 8;
+}
+
+/* Eight digits' values in bytes, the first one lowest. */
+static inline uint32_t remed_eight(uint64_t digits)
+{
+    digits = digits * 10 + (digits >> 8);
+    return (uint32_t)(((digits & 0x000000ff000000ffull) * 0x000f424000000064ull +
+                       (digits >> 16 & 0x000000ff000000ffull) * 0x0000271000000001ull) >>
+                      32);
 }
 
 static inline const uint8_t *remed_scan_number(const uint8_t *at, const uint8_t *end,
@@ -78,6 +153,15 @@ static inline const uint8_t *remed_scan_port(const uint8_t *at, const uint8_t *e
 {
     const uint8_t *begin = at;
     uint32_t number = 0;
+    if (REMED_LIKELY(end - at >= 8)) {
+        uint64_t word = remed_load64_little(at);
+        unsigned digits = remed_digits8(word);
+        if (digits - 1 > 6) /* none, or far too many */
+            return NULL;
+        number = remed_eight((word ^ 0x3030303030303030ull) << (64 - 8 * digits));
+        *port = (uint16_t)number;
+        return number <= UINT16_MAX && !remed_is_letter(at[digits]) ? at + digits : NULL;
+    }
     for (; at < end && remed_is_digit(*at); at++) {
         number = number * 10 + (uint32_t)(*at - '0');
         if (number > UINT16_MAX)
@@ -95,10 +179,23 @@ static inline const uint8_t *remed_scan_ip(const uint8_t *at, const uint8_t *end
                                            struct remed_endpoint *endpoint)
 {
     uint8_t address[4];
-    const uint8_t *next = remed_scan_ipv4(at, end, address);
-    if (REMED_UNLIKELY(next == NULL))
+    const uint8_t *next;
+#if defined(__SSE2__)
+    static const uint8_t version[4] = {0, 0, 4,
+                                       0}; /* behind the address: port, version, reserved */
+    uint32_t packed;
+    if (REMED_LIKELY(end - at >= 20 && (next = remed_scan_ipv4_fast(at, end, &packed)) != NULL)) {
+        /* Two stores, as the endpoint will be copied: that need not wait for them. */
+        _mm_storeu_si128((__m128i *)(void *)endpoint->address, _mm_cvtsi32_si128((int)packed));
+        memcpy((uint8_t *)endpoint + offsetof(struct remed_endpoint, port), version,
+               sizeof version);
+        return next;
+    }
+#endif
+    next = remed_scan_ipv4(at, end, address);
+    if (next == NULL)
         return remed_scan_ipv6(at, end, endpoint);
-    memset(endpoint->address, 0, sizeof endpoint->address);
+    memset(endpoint, 0, sizeof *endpoint);
     memcpy(endpoint->address, address, sizeof address);
     endpoint->ip_version = 4;
     return next;
@@ -111,7 +208,19 @@ const uint8_t *remed_scan_endpoint(const uint8_t *at, const uint8_t *end, bool l
 const uint8_t *remed_scan_list(const uint8_t *at, const uint8_t *end,
                                struct remed_endpoint *endpoint, bool *ported);
 /* tcp, TCP, 6, … */
-const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end, uint8_t *protocol);
+const uint8_t *remed_scan_any_protocol(const uint8_t *at, const uint8_t *end, uint8_t *protocol);
+static inline const uint8_t *remed_scan_protocol(const uint8_t *at, const uint8_t *end,
+                                                 uint8_t *protocol)
+{
+    if (REMED_LIKELY(end - at > 3 && (at[3] == ' ' || at[3] == ','))) {
+        uint32_t folded = ((uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2]) | 0x202020;
+        if (folded == 0x746370 || folded == 0x756470) { /* nearly always */
+            *protocol = folded == 0x746370 ? 6 : 17;
+            return at + 3;
+        }
+    }
+    return remed_scan_any_protocol(at, end, protocol);
+}
 /* Exactly the name of a protocol in a rule set. */
 bool remed_protocol_number(const char *name, size_t length, uint8_t *protocol);
 

@@ -72,7 +72,7 @@ static enum taking take_entry(struct walking *walking, unsigned index, const uin
         uint64_t have = machine->have;
         const uint8_t *end = value + length;
         const uint8_t *at = remed_log_read(machine, entry->type, entry->slot, value, end);
-        fits = at == end || (at != NULL && entry->more && (*at == ':' || *at == '/'));
+        fits = at == end || (at != NULL && entry->more && (*at == ':' || *at == '/' || *at == ' '));
         machine->have = fits ? machine->have : have;
         fits = fits || entry->optional != 0;
     }
@@ -92,7 +92,8 @@ static enum taking take_key(struct walking *walking, const uint8_t *key, size_t 
     for (; walk->bucket[place] != 0; place = (place + 1) % REMED_LOG_BUCKETS) {
         const struct remed_log_entry *entry = entries_of(walking) + walk->bucket[place] - 1;
         if (entry->length == length &&
-            memcmp(key, remed_log_text(walking->machine->rules, entry->text), length) == 0)
+            remed_log_equal(
+                key, (const uint8_t *)remed_log_text(walking->machine->rules, entry->text), length))
             return take_entry(walking, walk->bucket[place] - 1u, value, value_length);
     }
     return TAKE_ON;
@@ -110,6 +111,7 @@ static const uint8_t *quoted(const uint8_t *at, const uint8_t *end, size_t *leng
     while (at < end && *at != '"')
         at += *at == '\\' && end - at > 1 ? 2 : 1;
     *length = (size_t)(at - begin);
+    REMED_LOG_WORK(*length);
     return at < end ? at + 1 : end;
 }
 
@@ -141,6 +143,7 @@ static enum taking walk_equals(struct walking *walking, const uint8_t *at, const
                 at++;
             length = (size_t)(at - value);
         }
+        REMED_LOG_WORK(at - key);
         taking = take_key(walking, key, key_length, value, length);
     }
     return taking;
@@ -167,6 +170,7 @@ static enum taking walk_colon(struct walking *walking, const uint8_t *at, const 
                 at++;
             length = (size_t)(at - value);
         }
+        REMED_LOG_WORK(at - key);
         taking = take_key(walking, key, key_length, value, length);
     }
     return taking;
@@ -180,6 +184,7 @@ static size_t comma_key(const uint8_t *at, const uint8_t *end)
            (remed_is_letter(at[length]) || remed_is_digit(at[length]) || at[length] == ' ' ||
             at[length] == '_' || at[length] == '-'))
         length++;
+    REMED_LOG_WORK(length);
     return length > 0 && end - at > (ptrdiff_t)length + 1 && at[length] == ':' &&
                    at[length + 1] == ' '
                ? length
@@ -200,6 +205,7 @@ static enum taking walk_commas(struct walking *walking, const uint8_t *at, const
             stop++;
         }
         const uint8_t *value_end = stop != NULL ? stop : end;
+        REMED_LOG_WORK(value_end - value);
         taking = take_key(walking, key, key_length, value, (size_t)(value_end - value));
         at = stop != NULL ? stop + 2 : end;
         key_length = next;
@@ -212,9 +218,10 @@ static const uint8_t *next_equals(const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *begin = at;
     while (at < end && (at = memchr(at, '=', (size_t)(end - at))) != NULL) {
+        REMED_LOG_WORK(at - begin);
         if (at == begin || at[-1] != '\\')
             return at;
-        at++;
+        begin = ++at;
     }
     return NULL;
 }
@@ -232,6 +239,7 @@ static enum taking walk_spaced(struct walking *walking, const uint8_t *at, const
             for (value_end = next; value_end > value && !is_blank(*value_end);)
                 value_end--;
         at = value_end;
+        REMED_LOG_WORK((next != NULL ? next : end) - value_end + (equals - key));
         while (value_end > value && is_blank(value_end[-1]))
             value_end--;
         size_t length = (size_t)(value_end - value);
@@ -259,6 +267,7 @@ static const uint8_t *column(const uint8_t *at, const uint8_t *end, char separat
     const uint8_t *stop =
         at < end ? memchr(at, (unsigned char)separator, (size_t)(end - at)) : NULL;
     stop = stop != NULL ? stop : end;
+    REMED_LOG_WORK(stop - begin);
     if (!in_quotes)
         *value = (struct remed_log_span){begin, (size_t)(stop - begin)};
     return stop;
