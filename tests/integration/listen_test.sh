@@ -267,6 +267,15 @@ if "$remediate" publish --help | grep -q kafka:; then
     same 5000 "$(records later)"
 fi
 
+echo "signed records"
+echo "1 $(openssl rand -hex 32)" >"$work/keys"
+if flows 1 10 | "$remediate" listen - --rules ulogd2 --sign "$work/keys" "file://$work/signed" >/dev/null 2>"$work/sign.err"; then
+    same 10 "$("$remediate" snapshot --verify "$work/keys" "file://$work/signed" | wc -l)"
+else
+    grep -q 'built without' "$work/sign.err" || complain "not signed"
+    echo "  left out: built without libremediate-crypto"
+fi
+
 echo "errors"
 refused() { # refused STATUS PATTERN ARGUMENT...
     status=$1 pattern=$2 code=0

@@ -5,7 +5,7 @@ _remediate() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "mirror flows policy publish watch snapshot audit parse rules --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "mirror flows policy publish watch snapshot audit listen parse rules --help --version" -- "$word")
         return
     fi
     case $before in
@@ -22,7 +22,7 @@ _remediate() {
         return
         ;;
     -r | --rules)
-        if [ "$command" = parse ]; then
+        if [ "$command" = parse ] || [ "$command" = listen ]; then
             mapfile -t COMPREPLY < <(compgen -f -W "$(remediate rules list 2>/dev/null | cut -d' ' -f1)" -- "$word")
             return
         fi

@@ -38,6 +38,8 @@ static const char help[] =
     "      --spool FOLDER    where records wait while the repository is away\n"
     "      --spool-size SIZE most bytes of it (default: 1GiB)\n"
     "      --wait TIME       how long to wait for acknowledgements at the end (default: 10s)\n"
+    "      --sign FILE       sign each record with a key of the file (docs/signing.md)\n"
+    "      --key N           the key to sign with (default: the highest number)\n"
     "      --unmatched FILE  where lines go that no rule matched\n"
     "      --sample 1/N      one of N of them (default: 1/1)\n"
     "      --unmatched-size SIZE most bytes of it (default: 64MiB)\n"
@@ -57,6 +59,8 @@ enum long_option {
     SPOOL,
     SPOOL_SIZE,
     WAIT,
+    SIGN,
+    KEY,
     UNMATCHED,
     SAMPLE,
     UNMATCHED_SIZE,
@@ -119,6 +123,12 @@ static int set_option(struct listening *listening, int option, char **argv)
                         "size such as 1GiB");
     case WAIT:
         return value_of(read_time(optarg, &listening->wait), "time such as 10s");
+    case SIGN:
+        listening->key_file = optarg;
+        return 0;
+    case KEY:
+        return value_of(read_number(optarg, 1, UINT32_MAX, &listening->key_number),
+                        "number of a key");
     case UNMATCHED:
         listening->unmatched.path = optarg;
         return 0;
@@ -149,11 +159,26 @@ static void on_log(void *context, enum remed_log_level level, const char *module
     fprintf(stderr, "remediate: %s: %s\n", module, message);
 }
 
-static int open_all(struct listening *listening, char **inputs, int count)
+static int open_repository(struct listening *listening, const char *uri)
 {
     struct remed_transport_opts transport;
     struct remed_error error;
-    const char *uri = inputs[count - 1];
+    int code = load_signer(&listening->keys, listening->key_file, (uint32_t)listening->key_number);
+    if (code != EXIT_OK)
+        return code;
+    listening->publisher_opts.mac = keys_mac(&listening->keys);
+    listening->publisher_opts.key_id = listening->keys.signer;
+    remed_transport_opts_init(&transport, sizeof transport);
+    add_drivers(&transport);
+    if (remed_publisher_new(&listening->publisher, uri, &transport, &listening->publisher_opts,
+                            &error) < 0)
+        return fail("%s: %s", uri, error.message);
+    return EXIT_OK;
+}
+
+static int open_all(struct listening *listening, char **inputs, int count)
+{
+    struct remed_error error;
     if (interpreter_load(&listening->interpreter) != EXIT_OK ||
         unmatched_open(&listening->unmatched) != EXIT_OK)
         return EXIT_FAILED;
@@ -165,12 +190,7 @@ static int open_all(struct listening *listening, char **inputs, int count)
     for (int i = 0; i < count - 1; i++)
         if (remed_listener_add(listening->listener, inputs[i], &error) < 0)
             return fail("%s: %s", inputs[i], error.message);
-    remed_transport_opts_init(&transport, sizeof transport);
-    add_drivers(&transport);
-    if (remed_publisher_new(&listening->publisher, uri, &transport, &listening->publisher_opts,
-                            &error) < 0)
-        return fail("%s: %s", uri, error.message);
-    return EXIT_OK;
+    return open_repository(listening, inputs[count - 1]);
 }
 
 static bool init(struct listening *listening)
@@ -199,6 +219,8 @@ static int read_options(struct listening *listening, int argc, char **argv)
         {"spool", required_argument, NULL, SPOOL},
         {"spool-size", required_argument, NULL, SPOOL_SIZE},
         {"wait", required_argument, NULL, WAIT},
+        {"sign", required_argument, NULL, SIGN},
+        {"key", required_argument, NULL, KEY},
         {"unmatched", required_argument, NULL, UNMATCHED},
         {"sample", required_argument, NULL, SAMPLE},
         {"unmatched-size", required_argument, NULL, UNMATCHED_SIZE},
@@ -219,6 +241,8 @@ static int read_options(struct listening *listening, int argc, char **argv)
     }
     if (listening->interpreter.names[0] == NULL)
         return usage_error("listen", "--rules is needed");
+    if (listening->key_number != 0 && listening->key_file == NULL)
+        return usage_error("listen", "--key goes with --sign");
     if (argc - optind < 2)
         return usage_error("listen", "an INPUT and a URI are needed");
     return 0;
@@ -241,5 +265,6 @@ int command_listen(int argc, char **argv)
     remed_listener_free(listening.listener);
     int closed = unmatched_close(&listening.unmatched);
     interpreter_fini(&listening.interpreter);
+    free_keys(&listening.keys);
     return code != 0 ? code : closed;
 }

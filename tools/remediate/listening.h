@@ -9,6 +9,7 @@
 #define REMEDIATE_LISTENING_H
 
 #include "carry.h"
+#include "keys.h"
 
 #include <remediate/listener.h>
 
@@ -46,6 +47,9 @@ struct listening {
     struct remed_publisher_opts publisher_opts;
     struct interpreter interpreter;
     struct unmatched unmatched;
+    struct keys keys;
+    const char *key_file;
+    uint64_t key_number; /* 0: the highest */
     uint64_t stats_every, stats_due; /* UINT64_MAX: never */
     uint64_t wait;
     uint64_t tag;                        /* of the next record */
