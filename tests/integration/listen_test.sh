@@ -268,7 +268,7 @@ if "$remediate" publish --help | grep -q kafka:; then
 fi
 
 echo "signed records"
-echo "1 $(openssl rand -hex 32)" >"$work/keys"
+(umask 077; echo "1 $(openssl rand -hex 32)" >"$work/keys")
 if flows 1 10 | "$remediate" listen - --rules ulogd2 --sign "$work/keys" "file://$work/signed" >/dev/null 2>"$work/sign.err"; then
     same 10 "$("$remediate" snapshot --verify "$work/keys" "file://$work/signed" | wc -l)"
 else

@@ -49,7 +49,7 @@ struct listening {
     struct unmatched unmatched;
     struct keys keys;
     const char *key_file;
-    uint64_t key_number; /* 0: the highest */
+    uint64_t key_number;             /* 0: the highest */
     uint64_t stats_every, stats_due; /* UINT64_MAX: never */
     uint64_t wait;
     uint64_t tag;                        /* of the next record */
