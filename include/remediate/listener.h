@@ -50,7 +50,8 @@ struct remed_listener_line {
     size_t length;     /**< above 0 */
     uint64_t received; /**< ns since the Unix epoch */
     uint32_t source;   /**< index of its source; holds until the callback returns */
-    uint32_t cut;      /**< 1: its stream ended within it */
+    uint32_t cut;      /**< 1: its stream ended within it, so that its end may be missing; never of
+                            standard input, whose end is a trailer too */
 };
 
 /**
@@ -99,7 +100,8 @@ struct remed_listener_source {
     uint64_t refused;     /**< connections: too many, or no TLS */
     uint64_t rotations;   /**< of a file: another one took its name, or it was truncated */
     uint64_t heard;       /**< the last time, ns since the Unix epoch; 0 never */
-    char name[REMED_LISTENER_NAME_MAX + 1]; /**< an input's URI, an address, a host; no controls */
+    char name[REMED_LISTENER_NAME_MAX + 1]; /**< an input's URI up to its '?', an address, a
+                                                 host: ASCII without blanks and controls */
 };
 
 /** Counters of a listener. */

@@ -156,9 +156,8 @@ last=999 # with TLS up to 1249
 flows 261 "$last" | logger -i -t ulogd -u "$work/in"
 await_records all "$last"
 
-echo "a table on request; rules and samples anew on SIGHUP"
+echo "a table on request"
 kill -USR1 "$(cat "$work/ways.pid")"
-kill -HUP "$(cat "$work/ways.pid")"
 for _ in $(seq 100); do
     ! grep -q '"sources"' "$work/ways.err" || break
     sleep 0.05
@@ -169,6 +168,40 @@ same "$last 0" "$(told ways 'report["records"], report["lost"]')"
 same 60 "$(told ways 'of("syslog+unix", "lines")')"
 same True "$(told ways 'of("syslog+tls", "refused") >= 2')"
 [ ! -e "$work/datagrams" ] || complain "the socket's path is still there"
+
+echo "rules and the sample of unmatched lines anew on SIGHUP; wrong rules are not taken"
+cp rules/conntrack.rules "$work/own.rules"
+"$remediate" listen "syslog+tcp://127.0.0.1:$tcp" --rules "$work/own.rules" --unmatched "$work/sample" --sample 1/2 \
+    --json "file://$work/renewed" >"$work/renewed.out" 2>"$work/renewed.err" &
+echo $! >"$work/renewed.pid"
+repository=renewed
+await_start renewed
+send 1 4 -n 127.0.0.1 -P "$tcp" -T --rfc3164
+for _ in $(seq 50); do # it is written within a second
+    [ ! -s "$work/sample" ] || break
+    sleep 0.1
+done
+same 2 "$(grep -c 'ORIG: SRC=10.0.0.[24] ' "$work/sample")"
+mv "$work/sample" "$work/sample.1"
+cp rules/ulogd2.rules "$work/own.rules"
+kill -HUP "$(cat "$work/renewed.pid")"
+for _ in $(seq 50); do
+    [ ! -e "$work/sample" ] || break
+    sleep 0.1
+done
+send 5 8 -n 127.0.0.1 -P "$tcp" -T --rfc3164
+await_records renewed 4
+echo "rule nothing" >"$work/own.rules"
+kill -HUP "$(cat "$work/renewed.pid")"
+for _ in $(seq 50); do
+    ! grep -q 'the rules are as before' "$work/renewed.err" || break
+    sleep 0.1
+done
+grep -q 'the rules are as before' "$work/renewed.err" || complain "wrong rules were taken"
+send 9 12 -n 127.0.0.1 -P "$tcp" -T --rfc3164
+await_records renewed 8
+stop renewed
+same "12 4" "$(told renewed 'report["lines"], sum(s["unmatched"] for s in report["sources"])')"
 
 echo "hostile: no trailer, 64 kB, NULs, a count that lies, many connections, a line in pieces"
 listen hostile hostile "syslog://127.0.0.1:$udp" "syslog+tcp://127.0.0.1:$tcp" --unmatched "$work/unmatched" --unmatched-size 64KiB
@@ -265,6 +298,21 @@ if "$remediate" publish --help | grep -q kafka:; then
     same "5000 0 5000" "$(told away 'report["published"], report["delivered"], report["pending"]')"
     "$remediate" publish "file://$work/later" --spool "$work/spool" </dev/null >/dev/null
     same 5000 "$(records later)"
+fi
+
+echo "a repository that never comes, and no spool: a file's position stays, and nothing of it is lost"
+if "$remediate" publish --help | grep -q kafka:; then
+    line 1 100000 >"$log"
+    code=0
+    timeout --preserve-status 2 "$remediate" listen "file://$log?from=begin&state=$work/unsafe" --rules ulogd2 \
+        --wait 100ms --json kafka://127.0.0.1:1/nobody >"$work/never.out" 2>"$work/never.err" || code=$?
+    same 1 "$code"
+    same True "$(told never 'report["lines"] < 100000')" # reading stood still
+    [ ! -e "$work/unsafe" ] || complain "a position was written for records that are nowhere"
+    listen follow safe "file://$log?from=begin&state=$work/unsafe"
+    await_records safe "$("$remediate" parse --rules ulogd2 "$log" 2>/dev/null | cut -d' ' -f3- | sort -u | wc -l)"
+    stop follow
+    same 100000 "$(told follow 'report["lines"]')"
 fi
 
 echo "signed records"

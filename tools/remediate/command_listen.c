@@ -7,9 +7,11 @@
  */
 #include "listening.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/random.h>
 
 static const char help[] =
     "Usage: remediate listen INPUT... --rules NAME|FILE [OPTION]... URI\n"
@@ -183,8 +185,9 @@ static int open_all(struct listening *listening, char **inputs, int count)
         unmatched_open(&listening->unmatched) != EXIT_OK)
         return EXIT_FAILED;
     listening->listener_opts.log.write = on_log;
-    listening->listener_opts.seed[0] = real_ns();
-    listening->listener_opts.seed[1] = monotonic_ns();
+    if (getrandom(listening->listener_opts.seed, sizeof listening->listener_opts.seed, 0) !=
+        (ssize_t)sizeof listening->listener_opts.seed)
+        return fail("no random numbers: %s", strerror(errno));
     if (remed_listener_new(&listening->listener, &listening->listener_opts, &error) < 0)
         return fail("%s", error.message);
     for (int i = 0; i < count - 1; i++)

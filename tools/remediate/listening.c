@@ -66,6 +66,8 @@ static int flush_records(struct listening *listening)
 static int on_line(void *context, const struct remed_listener_line *line)
 {
     struct listening *listening = context;
+    if (line->cut) /* half a port is a port too, and another */
+        return 0;
     if (!interpreter_take(&listening->interpreter, line)) {
         remed_listener_unmatched(listening->listener, line->source);
         unmatched_take(&listening->unmatched, line->text, line->length);

@@ -145,6 +145,7 @@ int remed_bind_local(const struct remed_uri *uri, int type, struct remed_error *
     int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return failed(error, "no socket");
+    fchmod(fd, (mode_t)mode); /* so that nobody is let in before the chmod */
     if (bind(fd, (const struct sockaddr *)&name, sizeof name) < 0) {
         failed(error, uri->path);
         close(fd);

@@ -173,7 +173,8 @@ int remed_listener_fd(const struct remed_listener *listener)
 uint64_t remed_listener_deadline(const struct remed_listener *listener)
 {
     uint64_t deadline = listener->sweep;
-    if (listener->rest.at < listener->rest.end)
+    if (listener->rest.datagrams != NULL || listener->rest.connection != NULL ||
+        listener->rest.pipe != NULL)
         return 0;
     for (uint32_t i = 0; i < listener->input_count; i++) {
         const struct input *input = listener->inputs[i];

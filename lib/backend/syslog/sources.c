@@ -59,7 +59,7 @@ static void set_name(struct remed_listener_source *source, const char *name, siz
     if (length > REMED_LISTENER_NAME_MAX)
         length = REMED_LISTENER_NAME_MAX;
     for (size_t i = 0; i < length; i++)
-        source->name[i] = (uint8_t)name[i] > ' ' && name[i] != 0x7f ? name[i] : '?';
+        source->name[i] = (uint8_t)name[i] > ' ' && (uint8_t)name[i] < 0x7f ? name[i] : '?';
     source->name[length] = '\0';
 }
 

@@ -20,10 +20,9 @@
 static int on_frame(void *context, const struct remed_syslog_frame *frame)
 {
     struct remed_listener *listener = context;
-    remed_listener_line(listener,
-                        listener->rest.connection != NULL ? listener->rest.connection->row
-                                                          : listener->rest.pipe->row,
-                        frame->text, frame->length, frame->cut != 0);
+    const struct connection *connection = listener->rest.connection;
+    remed_listener_line(listener, connection != NULL ? connection->row : listener->rest.pipe->row,
+                        frame->text, frame->length, connection != NULL && frame->cut != 0);
     return listener->stopped;
 }
 
