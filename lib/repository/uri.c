@@ -7,7 +7,10 @@
 
 static int bad(struct remed_error *error, const char *text, const char *why)
 {
-    return remed_error_set(error, REMED_EINVAL, "'%.80s' is no URI of a transport: %s", text, why);
+    /* Before an '@' there may be a password. */
+    int shown = strchr(text, '@') != NULL ? (int)strcspn(text, "/") : 80;
+    return remed_error_set(error, REMED_EINVAL, "'%.*s' is no URI of a transport: %s",
+                           shown < 80 ? shown : 80, text, why);
 }
 
 static bool is_scheme(const char *text, size_t length)

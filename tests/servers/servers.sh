@@ -84,6 +84,39 @@ servers_start_kafka() {
     servers_fetch_kafka && servers_make_certificate && servers_configure_kafka && servers_run_kafka
 }
 
+# Sets REDIS_PORT (plain) and REDIS_TLS_PORT; both want user remediate, password secret, but for the
+# default user of the plain one. What is acknowledged is on the disk.
+servers_configure_redis() {
+    REDIS_PORT=$(free_port)
+    REDIS_TLS_PORT=$(free_port)
+    mkdir -p "$SERVERS_FOLDER/redis"
+    cat >"$SERVERS_FOLDER/redis.conf" <<CONFIGURATION
+bind 127.0.0.1
+port $REDIS_PORT
+tls-port $REDIS_TLS_PORT
+tls-cert-file $SERVERS_FOLDER/cert.pem
+tls-key-file $SERVERS_FOLDER/key.pem
+tls-ca-cert-file $SERVERS_FOLDER/cert.pem
+tls-auth-clients no
+user remediate on >secret ~* +@all
+dir $SERVERS_FOLDER/redis
+appendonly yes
+appendfsync always
+save ""
+CONFIGURATION
+}
+
+# Starts, or starts again, the server that is configured; sets REDIS_PID.
+servers_run_redis() {
+    redis-server "$SERVERS_FOLDER/redis.conf" >>"$SERVERS_FOLDER/redis.log" 2>&1 &
+    REDIS_PID=$!
+    wait_for_port "$REDIS_PORT"
+}
+
+servers_start_redis() {
+    servers_make_certificate && servers_configure_redis && servers_run_redis
+}
+
 servers_stop() {
     [ -z "${KAFKA_PID:-}" ] || kill -9 "$KAFKA_PID" 2>/dev/null || true
     [ -z "${REDIS_PID:-}" ] || kill -9 "$REDIS_PID" 2>/dev/null || true

@@ -5,6 +5,9 @@
 #if defined(REMED_HAVE_KAFKA)
 #include <remediate/kafka.h>
 #endif
+#if defined(REMED_HAVE_REDIS)
+#include <remediate/redis.h>
+#endif
 
 #include <errno.h>
 #include <poll.h>
@@ -49,12 +52,27 @@ uint64_t monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+int fail_at(const char *uri, const char *message)
+{
+    const char *slashes = strstr(uri, "//");
+    const char *user = slashes != NULL ? slashes + 2 : uri;
+    size_t length = strcspn(user, "/?"), colon = strcspn(user, ":");
+    const char *at = slashes != NULL ? memrchr(user, '@', length) : NULL;
+    if (at == NULL || user + colon > at)
+        return fail("%s: %s", uri, message);
+    return fail("%.*s:***%s: %s", (int)(user + colon - uri), uri, at, message);
+}
+
 void add_drivers(struct remed_transport_opts *opts)
 {
-    static const struct remed_transport_driver *drivers[1];
+    static const struct remed_transport_driver *drivers[3];
     uint32_t count = 0;
 #if defined(REMED_HAVE_KAFKA)
     drivers[count++] = remed_kafka_driver();
+#endif
+#if defined(REMED_HAVE_REDIS)
+    drivers[count++] = remed_redis_driver();
+    drivers[count++] = remed_rediss_driver();
 #endif
     opts->drivers = drivers;
     opts->driver_count = count;
@@ -69,7 +87,7 @@ struct remed_transport *open_transport(const char *uri, const struct remed_trans
     opts.events = *events;
     add_drivers(&opts);
     if (remed_transport_open(&transport, uri, &opts, &error) < 0)
-        fail("%s: %s", uri, error.message);
+        fail_at(uri, error.message);
     return transport;
 }
 
@@ -134,7 +152,7 @@ static int gather_uri(struct gathering *gathering, const char *uri)
         return EXIT_FAILED;
     int code = EXIT_OK;
     if (remed_transport_subscribe(transport, "begin", &error) < 0)
-        code = fail("%s: %s", uri, error.message);
+        code = fail_at(uri, error.message);
     while (code == EXIT_OK && !gathering->caught_up && !interrupted)
         code = drive(transport, 1000);
     if (interrupted)

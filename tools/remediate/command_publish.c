@@ -20,8 +20,9 @@ static const char help[] =
     "--msgpack' writes it. Of a JSON object domain, kind and body suffice. Ends with the count\n"
     "when all are acknowledged.\n"
     "\n"
-    "URI is file:///FOLDER[?sync=always|never|TIME&segment=SIZE&compact=N] or\n"
-    "kafka://HOST:PORT/TOPIC[?partitions=N&group=NAME&PROPERTY=VALUE].\n"
+    "URI is file:///FOLDER[?sync=always|never|TIME&segment=SIZE&compact=N],\n"
+    "kafka://HOST:PORT/TOPIC[?partitions=N&group=NAME&PROPERTY=VALUE] or\n"
+    "redis[s]://[USER[:PASSWORD]@]HOST[:PORT]/STREAM[?maxlen=N&password_file=FILE&cafile=FILE].\n"
     "\n"
     "      --domain D        for records that name none\n"
     "      --origin O        for records that name none (default: remediate)\n"
@@ -224,7 +225,7 @@ static int publish_to(struct publishing *publishing, const char *uri)
     add_drivers(&transport);
     catch_interrupts();
     if (remed_publisher_new(&publishing->publisher, uri, &transport, &publishing->opts, &error) < 0)
-        return fail("%s: %s", uri, error.message);
+        return fail_at(uri, error.message);
     return finish(publishing, run(publishing));
 }
 

@@ -71,7 +71,7 @@ static int watch(struct watching *watching, const char *uri, const char *from)
     if (transport == NULL)
         return EXIT_FAILED;
     if (remed_transport_subscribe(transport, from, &error) < 0)
-        watching->code = fail("%s: %s", uri, error.message);
+        watching->code = fail_at(uri, error.message);
     while (!is_done(watching)) {
         watching->code = drive(transport, 1000);
         fflush(stdout);
