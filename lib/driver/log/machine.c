@@ -289,18 +289,6 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
     }
 }
 
-/* An address or a port into its slot; what is behind it, or NULL. */
-static inline const uint8_t *value(struct remed_log_machine *machine,
-                                   const struct remed_log_step *step, const uint8_t *at,
-                                   const uint8_t *end)
-{
-    at = step->code == REMED_CODE_IP ? remed_scan_ip(at, end, &machine->endpoint[step->slot / 2])
-                                     : remed_scan_port(at, end, &machine->port[step->slot / 2]);
-    if (at != NULL)
-        machine->have |= 1ull << step->slot;
-    return at;
-}
-
 static void trace(struct remed_log_machine *machine, const struct remed_log_step *step,
                   const uint8_t *at)
 {
@@ -332,8 +320,13 @@ static inline const uint8_t *pass(struct remed_log_machine *machine,
     case REMED_CODE_LITERAL:
         return literal_at(machine, step, at, end) ? at + step->length : NULL;
     case REMED_CODE_IP:
+        next = remed_scan_ip(at, end, &machine->endpoint[step->slot / 2]);
+        machine->have |= (uint64_t)(next != NULL) << step->slot;
+        return next;
     case REMED_CODE_PORT:
-        return value(machine, step, at, end);
+        next = remed_scan_port(at, end, &machine->port[step->slot / 2]);
+        machine->have |= (uint64_t)(next != NULL) << step->slot;
+        return next;
     case REMED_CODE_WORD:
         return keep(machine, step->slot, at, skip_word(at, end));
     case REMED_CODE_PROTO:

@@ -31,7 +31,8 @@ static inline bool remed_continues(const uint8_t *at, const uint8_t *end)
 {
     if (at == end)
         return false;
-    return remed_is_digit(*at) || remed_is_letter(*at) || *at == '_' ||
+    static const uint64_t alphanumeric[4] = {0x03ff000000000000ull, 0x07fffffe87fffffeull, 0, 0};
+    return (alphanumeric[*at >> 6] >> (*at & 63) & 1) != 0 ||
            (*at == '.' && end - at > 1 && remed_is_digit(at[1]));
 }
 
