@@ -316,16 +316,11 @@ static inline bool scan_line(bool asa, const char *text, size_t length, struct t
     return asa ? scan_asa(text, text + length, tuple) : scan_iptables(text, text + length, tuple);
 }
 
+/* By the parser that liblognorm has for these very lines. */
 static const char iptables_rulebase[] =
     "version=2\n"
-    "rule=:%t:date-rfc3164% %host:word% kernel: [%up:char-to:]%] %prefix:string-to:IN=%IN=%in:"
-    "char-to: % OUT=%out:char-to: % MAC=%mac:word% SRC=%src:ipv4% DST=%dst:ipv4% LEN=%l:number% "
-    "TOS=%tos:word% PREC=%prec:word% TTL=%ttl:number% ID=%id:number% DF PROTO=%proto:word% "
-    "SPT=%spt:number% DPT=%dpt:number%%rest:rest%\n"
-    "rule=:%t:date-rfc3164% %host:word% kernel: [%up:char-to:]%] IN=%in:char-to: % OUT=%out:"
-    "char-to: % MAC=%mac:word% SRC=%src:ipv4% DST=%dst:ipv4% LEN=%l:number% TOS=%tos:word% "
-    "PREC=%prec:word% TTL=%ttl:number% ID=%id:number% DF PROTO=%proto:word% SPT=%spt:number% "
-    "DPT=%dpt:number%%rest:rest%\n";
+    "rule=:%t:date-rfc3164% %host:word% kernel: [%up:char-to:]%] %.:v2-iptables%\n"
+    "rule=:%t:date-rfc3164% %host:word% kernel: [%up:char-to:]%] %prefix:word% %.:v2-iptables%\n";
 
 #define ASA_HEAD "rule=:%t:date-rfc3164% %host:word% : %%ASA-%level:number%-"
 #define ASA_SIDE(n) "%if" n ":char-to:\\x3a%:%ip" n ":ipv4%/%port" n ":number%"

@@ -33,6 +33,7 @@ EXPLAINED = {
     ("cisco_ftd", "304001", "no record: unknown"): (1, CONTENT),
     ("haproxy", "http", "no record: unmatched"): (5, "the client's address was not logged"),
     ("iptables", "iptables_tcp", "no record: foreign"): (1, "a file's name, of grep, stands before the line"),
+    ("iptables", "iptables_igmp", "no record: denied"): (2, "Shorewall says DROP; the source reads no prefix"),
     ("juniper_srx", "AAMW_HOST_INFECTED_EVENT_LOG", "no record: unknown"): (1, "the line names a host, no flow"),
     ("juniper_srx", "AV_FILE_NOT_SCANNED_DROPPED_MT", "no record: denied"): (1, "the source says allowed, the line BLOCKED"),
     ("nginx_ingress", "access", "no record: unmatched"): (1, "the upstream's address is none"),

@@ -236,14 +236,17 @@ static void headers(void)
 {
     use("begin \"TAG:\" blanks\nrule a\n match src:ip \" \" dst:ip\n proto gre\n event open\n give "
         "session\n");
-    static const char *const good[] = {"TAG: ",
-                                       "<134>TAG: ",
-                                       "Nov 24 10:00:00 host TAG: ",
-                                       "<134>Nov  4 10:00:00 host TAG: ",
-                                       "Nov 24 2026 10:00:00: TAG: ",
-                                       "2026-11-24T10:00:00.123456+01:00 host x TAG: ",
-                                       "<134>1 2026-11-24T10:00:00Z host app 123 - - TAG: ",
-                                       "99 <134>Nov 24 10:00:00 host TAG: "};
+    static const char *const good[] = {
+        "TAG: ",
+        "<134>TAG: ",
+        "Nov 24 10:00:00 host TAG: ",
+        "<134>Nov  4 10:00:00 host TAG: ",
+        "Nov 24 2026 10:00:00: TAG: ",
+        "2026-11-24T10:00:00.123456+01:00 host x TAG: ",
+        "<134>1 2026-11-24T10:00:00Z host app 123 - - TAG: ",
+        "99 <134>Nov 24 10:00:00 host TAG: ",
+        "Nov 24 10:00:00 relay 1 2026-11-24T10:00:00Z h a - - - TAG: ",
+        "Nov 24 10:00:00 relay <134>Nov 24 10:00:00 host TAG: "};
     char line[256];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         snprintf(line, sizeof line, "%s1.1.1.1 2.2.2.2", good[i]);

@@ -114,8 +114,9 @@ struct remed_endpoint remed_log_translated(const struct remed_log_machine *machi
 
 static bool needs_ports(uint8_t protocol)
 {
-    return protocol == TCP || protocol == UDP || protocol == 132 || protocol == 33 ||
-           protocol == 136;
+    static const uint64_t with_ports[4] = {1ull << TCP | 1ull << UDP | 1ull << 33, 0,
+                                           1ull << (132 - 128) | 1ull << (136 - 128), 0};
+    return (with_ports[protocol >> 6] >> (protocol & 63) & 1) != 0;
 }
 
 /* Bytes and packets of both sides; `source` is 1 when the line's source is the server. */
@@ -139,7 +140,8 @@ static bool fill_session(struct remed_log_parser *parser, struct remed_session *
     if (parser->protocol == UINT8_MAX ||
         (needs_ports(parser->protocol) && (machine->have & ports) != ports))
         return false;
-    memset(&session->window, 0, sizeof *session - offsetof(struct remed_session, window));
+    if (parser->filled != REMED_KIND_SESSION || (machine->have & counts) != 0)
+        memset(&session->window, 0, sizeof *session - offsetof(struct remed_session, window));
     session->protocol = parser->protocol;
     if (reversed) {
         put_endpoint(machine, REMED_SLOT_DST, &session->client);
@@ -154,6 +156,7 @@ static bool fill_session(struct remed_log_parser *parser, struct remed_session *
     }
     if ((machine->have & counts) != 0)
         put_counts(machine, reversed ? 1 : 0, session);
+    parser->filled = (machine->have & counts) != 0 ? 0 : REMED_KIND_SESSION;
     return session->client.ip_version != 0 &&
            session->client.ip_version == session->server.ip_version;
 }
@@ -203,8 +206,10 @@ static bool fill(struct remed_log_parser *parser, unsigned kind, bool removed, b
     case REMED_KIND_SESSION:
         return fill_session(parser, &body->session, reversed);
     case REMED_KIND_NAT_BINDING:
+        parser->filled = 0;
         return fill_binding(parser, &body->nat_binding, removed);
     default:
+        parser->filled = 0;
         return fill_assignment(parser, &body->lb_assignment, removed);
     }
 }

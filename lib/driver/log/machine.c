@@ -65,9 +65,33 @@ static inline bool is_name_byte(uint8_t c)
     return (set[c >> 6] >> (c & 63) & 1) != 0;
 }
 
+#if defined(__SSE2__)
+/* How many of the first 16 bytes are letters, digits or . - _: lengths vary at random, and a loop
+ * that ends at random costs more than 16 bytes at once. */
+static inline unsigned name_bytes16(const uint8_t *at)
+{
+    const __m128i sign = _mm_set1_epi8(-128);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    __m128i letters = _mm_cmplt_epi8(_mm_add_epi8(_mm_sub_epi8(folded, _mm_set1_epi8('a')), sign),
+                                     _mm_set1_epi8(-128 + 26));
+    __m128i digits = _mm_cmplt_epi8(_mm_add_epi8(_mm_sub_epi8(bytes, _mm_set1_epi8('0')), sign),
+                                    _mm_set1_epi8(-128 + 10));
+    __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')),
+                                 _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')),
+                                              _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_'))));
+    __m128i all = _mm_or_si128(_mm_or_si128(letters, digits), marks);
+    return (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(all) | 0x10000);
+}
+#endif
+
 static inline const uint8_t *skip_name(const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *begin = at;
+#if defined(__SSE2__)
+    if (REMED_LIKELY(end - at >= 16))
+        at += name_bytes16(at);
+#endif
     while (at < end && is_name_byte(*at))
         at++;
     REMED_LOG_WORK(at - begin);
@@ -77,6 +101,8 @@ static inline const uint8_t *skip_name(const uint8_t *at, const uint8_t *end)
 static inline const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *begin = at;
+    if (REMED_LIKELY(end - at >= 8))
+        at += remed_digits8(remed_load64_little(at));
     while (at < end && remed_is_digit(*at))
         at++;
     REMED_LOG_WORK(at - begin);
@@ -263,18 +289,6 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
     }
 }
 
-/* An address or a port into its slot; what is behind it, or NULL. */
-static inline const uint8_t *value(struct remed_log_machine *machine,
-                                   const struct remed_log_step *step, const uint8_t *at,
-                                   const uint8_t *end)
-{
-    at = step->code == REMED_CODE_IP ? remed_scan_ip(at, end, &machine->endpoint[step->slot / 2])
-                                     : remed_scan_port(at, end, &machine->port[step->slot / 2]);
-    if (at != NULL)
-        machine->have |= 1ull << step->slot;
-    return at;
-}
-
 static void trace(struct remed_log_machine *machine, const struct remed_log_step *step,
                   const uint8_t *at)
 {
@@ -306,8 +320,13 @@ static inline const uint8_t *pass(struct remed_log_machine *machine,
     case REMED_CODE_LITERAL:
         return literal_at(machine, step, at, end) ? at + step->length : NULL;
     case REMED_CODE_IP:
+        next = remed_scan_ip(at, end, &machine->endpoint[step->slot / 2]);
+        machine->have |= (uint64_t)(next != NULL) << step->slot;
+        return next;
     case REMED_CODE_PORT:
-        return value(machine, step, at, end);
+        next = remed_scan_port(at, end, &machine->port[step->slot / 2]);
+        machine->have |= (uint64_t)(next != NULL) << step->slot;
+        return next;
     case REMED_CODE_WORD:
         return keep(machine, step->slot, at, skip_word(at, end));
     case REMED_CODE_PROTO:
@@ -337,43 +356,38 @@ bool remed_log_machine_run(struct remed_log_machine *machine, uint32_t start, co
     unsigned depth = 0;
     for (;;) {
         REMED_LOG_WORK(1);
-        if (step->code == REMED_CODE_TRY) {
-            if (step->first < 256 && (at == end || *at != step->first)) {
-                step = steps + step->target;
+        if (step->code < REMED_CODE_TRY) {
+            const uint8_t *next = pass(machine, step, at, end);
+            if (step->advance == 2 && next != NULL) {
+                step++;
+                next = literal_at(machine, step, next, end) ? next + step->length : NULL;
+            }
+            if (REMED_LIKELY(next != NULL)) {
+                at = next;
+                step++;
                 continue;
             }
-            frames[depth++] = (struct frame){step->target, at, machine->have};
-            step++;
-            continue;
-        }
-        if (step->code == REMED_CODE_COMMIT) {
+            if (machine->tracing)
+                trace(machine, step, at);
+            if (depth == 0)
+                return false;
+            depth--;
+            at = frames[depth].at;
+            machine->have = frames[depth].have;
+            step = steps + frames[depth].target;
+        } else if (step->code == REMED_CODE_COMMIT) {
             depth--;
             step = steps + step->target;
-            continue;
-        }
-        if (step->code == REMED_CODE_MATCH) {
+        } else if (step->code == REMED_CODE_MATCH) {
             machine->at = at;
             if (machine->tracing)
                 trace(machine, step, at);
             return true;
-        }
-        const uint8_t *next = pass(machine, step, at, end);
-        if (step->advance == 2 && next != NULL) {
+        } else if (step->first < 256 && (at == end || *at != step->first)) {
+            step = steps + step->target;
+        } else {
+            frames[depth++] = (struct frame){step->target, at, machine->have};
             step++;
-            next = literal_at(machine, step, next, end) ? next + step->length : NULL;
         }
-        if (REMED_LIKELY(next != NULL)) {
-            at = next;
-            step++;
-            continue;
-        }
-        if (machine->tracing)
-            trace(machine, step, at);
-        if (depth == 0)
-            return false;
-        depth--;
-        at = frames[depth].at;
-        machine->have = frames[depth].have;
-        step = steps + frames[depth].target;
     }
 }

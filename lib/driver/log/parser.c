@@ -73,6 +73,12 @@ static const uint8_t *skip_blanks(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
+/* The version of RFC 5424, and the year behind it. */
+static bool is_version(const uint8_t *at, const uint8_t *end)
+{
+    return end - at > 2 && at[0] == '1' && at[1] == ' ' && at[2] == '2';
+}
+
 /* Behind the count of bytes (RFC 6587), <134>, and the version of RFC 5424, which sets *words. */
 static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsigned *words)
 {
@@ -81,6 +87,10 @@ static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsig
         next++;
     if (next > at && end - next > 1 && next[0] == ' ' && next[1] == '<')
         at = next + 1;
+    if (is_version(at, end)) {
+        *words = HEADER_WORDS_5424;
+        return at + 2;
+    }
     if (at == end || *at != '<')
         return at;
     next = at;
@@ -89,7 +99,7 @@ static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsig
     if (next == at + 1 || next == end || *next != '>')
         return at;
     next++;
-    if (end - next < 2 || next[0] != '1' || next[1] != ' ')
+    if (!is_version(next, end))
         return next;
     *words = HEADER_WORDS_5424;
     return next + 2;
@@ -133,6 +143,28 @@ static bool begins(struct remed_log_parser *parser, const uint8_t *at, const uin
     return false;
 }
 
+/* A relay's header before the box's own: <134>… or 1 2026-… */
+static bool is_nested(const uint8_t *at, const uint8_t *end)
+{
+    return is_version(at, end) || (end - at > 3 && at[0] == '<' && (uint8_t)(at[1] - '0') <= 9);
+}
+
+static bool has_known_head(const struct remed_log_parser *parser, const uint8_t *at,
+                           const uint8_t *end)
+{
+    uint32_t length = parser->head_length;
+    return length != 0 && (size_t)(end - at) > length && remed_log_equal(at, parser->head, length);
+}
+
+static void keep_head(struct remed_log_parser *parser, const uint8_t *from, const uint8_t *to)
+{
+    size_t length = (size_t)(to - from);
+    if (length > sizeof parser->head)
+        return;
+    memcpy(parser->head, from, length);
+    parser->head_length = (uint32_t)length;
+}
+
 /* Steps over the header's words to where the set's own text begins. A word that ends in a colon is
  * the tag, and the text follows it at once: what a program says later in its line is its own. */
 static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t *at,
@@ -145,10 +177,25 @@ static const uint8_t *find_begin(struct remed_log_parser *parser, const uint8_t 
         at = skip_time(parser, skip_priority(at, end, &words), end);
     if (parser->rules->begins.count == 0)
         return at;
-    bool tagged = !parser->rules->syslog;
+    if (has_known_head(parser, at, end) && begins(parser, at + parser->head_length, end))
+        return parser->machine.at;
+    const uint8_t *head = at;
+    bool plain = true; /* no begin was tried before the one that is there */
+    bool tagged = !parser->rules->syslog, nested = false;
     for (unsigned word = 0; word <= words; word++) {
-        if (at < end && parser->rules->may_begin[*at] && begins(parser, at, end))
-            return parser->machine.at;
+        if (word > 0 && !nested && parser->rules->syslog && is_nested(at, end)) {
+            nested = true; /* once */
+            at = skip_time(parser, skip_priority(at, end, &words), end);
+            words += word;
+        }
+        if (at < end && parser->rules->may_begin[*at]) {
+            if (begins(parser, at, end)) {
+                if (plain && !nested && word <= HEADER_WORDS)
+                    keep_head(parser, head, at);
+                return parser->machine.at;
+            }
+            plain = false;
+        }
         if (tagged)
             return NULL;
         const uint8_t *stop = at;

@@ -22,9 +22,14 @@ struct remed_log_parser {
     /* The last time in the header without a year: lines come many a second. */
     uint8_t stamp[15];
     uint64_t stamp_ns, stamp_received;
+    /* What stood between the time and the set's own text, where that alone tells how far it goes:
+     * a box's lines all have the same. */
+    uint8_t head[48];
+    uint32_t head_length;
     uint32_t matched; /* rule of the last line */
     uint8_t protocol; /* of the line; 255 not told */
     uint8_t reversed;
+    uint8_t filled; /* REMED_KIND_SESSION: all of the record's session but its head is zero */
     uint64_t observed;
     uint64_t rule_lines[]; /* by rule */
 };

@@ -80,8 +80,6 @@ enum remed_log_code {
     REMED_CODE_FIND,    /* on to behind the first occurrence of these bytes */
     REMED_CODE_FIELD,   /* a value of a type, into a slot */
     REMED_CODE_BLANKS,  /* any number of blanks */
-    REMED_CODE_TRY,     /* from here on, failing goes on at `target` */
-    REMED_CODE_COMMIT,  /* no more of that; go on at `target` */
     REMED_CODE_BEFORE,  /* these bytes must follow here, */
     REMED_CODE_NOT,     /* these must not */
     REMED_CODE_OPEN,    /* the text from here, */
@@ -89,6 +87,8 @@ enum remed_log_code {
     REMED_CODE_WALK,    /* the rest of the line, key by key or column by column */
     REMED_CODE_REST,    /* the rest of the line, whatever it is */
     REMED_CODE_END,     /* nothing but blanks is left */
+    REMED_CODE_TRY,     /* from here on, failing goes on at `target` */
+    REMED_CODE_COMMIT,  /* no more of that; go on at `target` */
     REMED_CODE_MATCH    /* the rule matches */
 };
 

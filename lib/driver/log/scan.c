@@ -150,5 +150,10 @@ const uint8_t *remed_scan_any_protocol(const uint8_t *at, const uint8_t *end, ui
     while (stop < end && stop - at < 10 &&
            (remed_is_letter(*stop) || remed_is_digit(*stop) || *stop == '-'))
         stop++;
-    return remed_protocol_number((const char *)at, (size_t)(stop - at), protocol) ? stop : NULL;
+    if (remed_protocol_number((const char *)at, (size_t)(stop - at), protocol))
+        return stop;
+    const uint8_t *dash = memchr(at, '-', (size_t)(stop - at)); /* TCP-C */
+    bool known =
+        dash != NULL && remed_protocol_number((const char *)at, (size_t)(dash - at), protocol);
+    return known ? dash : NULL;
 }

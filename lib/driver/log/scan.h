@@ -31,7 +31,8 @@ static inline bool remed_continues(const uint8_t *at, const uint8_t *end)
 {
     if (at == end)
         return false;
-    return remed_is_digit(*at) || remed_is_letter(*at) || *at == '_' ||
+    static const uint64_t alphanumeric[4] = {0x03ff000000000000ull, 0x07fffffe87fffffeull, 0, 0};
+    return (alphanumeric[*at >> 6] >> (*at & 63) & 1) != 0 ||
            (*at == '.' && end - at > 1 && remed_is_digit(at[1]));
 }
 
@@ -58,46 +59,53 @@ static inline const uint8_t *remed_scan_ipv4_slow(const uint8_t *at, const uint8
 }
 
 #if defined(__SSE2__)
-/* One octet of `digits` digits: their values in bytes, the last one on top; above 255, or with a
- * leading zero, it sets bits from 8 on. */
-static inline uint32_t remed_octet(const uint8_t *at, unsigned digits)
+/* The digits' values of one octet in three bytes, the last one on top. */
+static inline uint64_t remed_octet_digits(const uint8_t *at, unsigned digits)
 {
     uint32_t bytes;
     memcpy(&bytes, at, sizeof bytes);
-    bytes = (bytes ^ 0x30303030u) << (32 - 8 * digits) >> 8;
-    uint32_t value = ((bytes & 0xff) * 10 + (bytes >> 8 & 0xff)) * 10 + (bytes >> 16);
-    uint32_t least = digits == 3 ? 100 : digits == 2 ? 10 : 0;
-    return value | (value < least ? 0x400u : 0);
+    return (bytes ^ 0x30303030u) << (32 - 8 * digits) >> 8;
 }
-#endif
 
-#if defined(__SSE2__)
+/* Two octets' numbers, in 32 bits each, of their digits. */
+static inline uint64_t remed_two_octets(uint64_t low, uint64_t high)
+{
+    const uint64_t mask = 0x000000ff000000ffull;
+    uint64_t digits = low | high << 32;
+    return ((digits & mask) * 10 + (digits >> 8 & mask)) * 10 + (digits >> 16 & mask);
+}
+
 /* 1.2.3.4 among 20 bytes or more. Octets have one to three digits at random, so that asking for
  * each digit costs more than reading all at once. *packed is as the address lies in memory. */
 static inline const uint8_t *remed_scan_ipv4_fast(const uint8_t *at, const uint8_t *end,
                                                   uint32_t *packed)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-    __m128i digits = _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))),
-                                    _mm_set1_epi8(-128 + 10));
-    unsigned others = (~(unsigned)_mm_movemask_epi8(digits) & 0xffff) | 0x10000;
+    unsigned digits = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(
+        _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))), _mm_set1_epi8(-128 + 10)));
     unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
+    unsigned zeros = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('0')));
+    unsigned others = ~digits | 0x10000;
     unsigned first = (unsigned)__builtin_ctz(others);
-    others = (others & (others - 1)) | 0x10000;
-    unsigned second = (unsigned)__builtin_ctz(others);
-    others = (others & (others - 1)) | 0x10000;
-    unsigned third = (unsigned)__builtin_ctz(others);
-    others = (others & (others - 1)) | 0x10000;
-    unsigned stop = (unsigned)__builtin_ctz(others);
+    others &= others - 1;
+    unsigned second = (unsigned)__builtin_ctz(others | 0x10000);
+    others &= others - 1;
+    unsigned third = (unsigned)__builtin_ctz(others | 0x10000);
+    others &= others - 1;
+    unsigned stop = (unsigned)__builtin_ctz(others | 0x10000);
     unsigned marks = 1u << first | 1u << second | 1u << third;
     unsigned a = first, b = second - first - 1, c = third - second - 1, d = stop - third - 1;
-    if ((dots & marks) != marks || a - 1 > 2 || b - 1 > 2 || c - 1 > 2 || d - 1 > 2)
+    bool leading = (zeros & (marks << 1 | 1) & digits >> 1) != 0; /* octal to some: refused */
+    if ((dots & marks) != marks || a - 1 > 2 || b - 1 > 2 || c - 1 > 2 || d - 1 > 2 || leading)
         return NULL;
-    uint32_t w = remed_octet(at, a), x = remed_octet(at + first + 1, b);
-    uint32_t y = remed_octet(at + second + 1, c), z = remed_octet(at + third + 1, d);
+    uint64_t low =
+        remed_two_octets(remed_octet_digits(at, a), remed_octet_digits(at + first + 1, b));
+    uint64_t high = remed_two_octets(remed_octet_digits(at + second + 1, c),
+                                     remed_octet_digits(at + third + 1, d));
     at += stop;
-    *packed = w | x << 8 | y << 16 | z << 24;
-    return (w | x | y | z) <= 255 && !remed_continues(at, end) ? at : NULL;
+    *packed = (uint32_t)((low | low >> 24) & 0xffff) | (uint32_t)((high | high >> 24) & 0xffff)
+                                                           << 16;
+    return ((low | high) & 0xffffff00ffffff00ull) == 0 && !remed_continues(at, end) ? at : NULL;
 }
 #endif
 
