@@ -309,6 +309,35 @@ static void test_eviction(void)
                     REMED_ENOENT);
 }
 
+/* With one row for all senders, every line moves it; none may be counted twice or for an input. */
+static void test_eviction_within_a_read(void)
+{
+    struct remed_listener_stats stats;
+    remed_listener_free(listener);
+    listener = NULL;
+    opts.max_sources = 1;
+    opts.by_host = 1;
+    CU_ASSERT_EQUAL_FATAL(remed_listener_new(&listener, &opts, NULL), 0);
+    follow();
+    int fd = connected(SOCK_STREAM);
+    for (int i = 0; i < 100; i++) {
+        char line[64];
+        int length = i % 3 == 0
+                         ? snprintf(line, sizeof line, "no header %d\n", i)
+                         : snprintf(line, sizeof line, "<13>Nov 24 10:00:00 h%d a: %d\n", i, i);
+        CU_ASSERT_EQUAL(write(fd, line, (size_t)length), length);
+    }
+    process_until(100);
+    expect_in_order(100);
+    remed_listener_stats(listener, &stats, sizeof stats);
+    CU_ASSERT_EQUAL(stats.sources, 1 + 2 + 1);
+    CU_ASSERT_EQUAL(source_of(1).lines, 0);
+    CU_ASSERT_EQUAL(source_of(2).lines, 0);
+    CU_ASSERT_EQUAL(source_of(3).input, 2);
+    CU_ASSERT_EQUAL(source_of(0).lines + source_of(3).lines, 100);
+    close(fd);
+}
+
 static void test_free_within(void)
 {
     int fd = connected(SOCK_STREAM);
@@ -329,6 +358,7 @@ static void test_refusals(void)
                                       "syslog://127.0.0.1:",
                                       "syslog://127.0.0.1:99999999999999999999999999999999999",
                                       "syslog://[::1",
+                                      "syslog://127.0.0.1:70000",
                                       "syslog://::1:514",
                                       "syslog://127.0.0.1:0/path",
                                       "syslog://127.0.0.1:0?idle=1s",
@@ -426,6 +456,7 @@ static const struct test_case cases[] = {{"datagrams: stopping", test_datagrams_
                                          {"a file truncated", test_truncated_file},
                                          {"a file that comes later", test_missing_file},
                                          {"eviction of sources", test_eviction},
+                                         {"eviction within a read", test_eviction_within_a_read},
                                          {"freeing within the callback", test_free_within},
                                          {"refusals", test_refusals},
                                          {"a socket of nobody's", test_stale_socket},

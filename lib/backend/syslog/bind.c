@@ -20,6 +20,14 @@ static int failed(struct remed_error *error, const char *what)
     return -1;
 }
 
+/* A name of a service, or a number that is a port: getaddrinfo would cut a greater one off. */
+static bool is_port(const char *text)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    return *end != '\0' || number <= UINT16_MAX;
+}
+
 /* HOST, HOST:PORT, [ADDRESS]:PORT, :PORT into its parts; false: too long, or no brackets' end. */
 static bool split_host(const char *text, char host[256], char port[32])
 {
@@ -38,7 +46,8 @@ static bool split_host(const char *text, char host[256], char port[32])
         if (memchr(name, ':', length) != NULL)
             return false;
     }
-    if (length > 255 || (colon != NULL && (colon[1] == '\0' || end - colon > 31)))
+    if (length > 255 ||
+        (colon != NULL && (colon[1] == '\0' || end - colon > 31 || !is_port(colon + 1))))
         return false;
     memcpy(host, name, length);
     host[length] = '\0';

@@ -17,10 +17,19 @@
 #define HANDSHAKE_NS (10 * REMED_NS_PER_S)
 #define SAY_NS REMED_NS_PER_S /* who is refused must not fill a log */
 
+/* The row of a connection's peer, as it is now: any look-up of another may move it. */
+static void find_row(struct remed_listener *listener, struct connection *connection)
+{
+    connection->row = remed_source_address(listener, connection->input->row, connection->family,
+                                           connection->address);
+}
+
 static int on_frame(void *context, const struct remed_syslog_frame *frame)
 {
     struct remed_listener *listener = context;
-    const struct connection *connection = listener->rest.connection;
+    struct connection *connection = listener->rest.connection;
+    if (connection != NULL && listener->opts.by_host) /* the line before was counted elsewhere */
+        find_row(listener, connection);
     remed_listener_line(listener, connection != NULL ? connection->row : listener->rest.pipe->row,
                         frame->text, frame->length, connection != NULL && frame->cut != 0);
     return listener->stopped;
@@ -93,10 +102,12 @@ static void push_rest(struct remed_listener *listener)
     struct remed_syslog_frames *frames =
         rest->connection != NULL ? rest->connection->frames : rest->pipe->frames;
     rest->at += remed_syslog_frames_push(frames, listener->buffer + rest->at, rest->end - rest->at);
-    if (rest->connection != NULL)
+    if (rest->connection != NULL) {
+        find_row(listener, rest->connection);
         count_oversize(listener, frames, &rest->connection->oversize, rest->connection->row);
-    else
+    } else {
         count_oversize(listener, frames, &rest->pipe->oversize, rest->pipe->row);
+    }
 }
 
 /* Above 0: bytes; 0: the end; negative: what tls.c says. */
@@ -263,7 +274,7 @@ void remed_stream_sweep(struct remed_listener *listener)
             refuse(listener, at, "no handshake in time");
             continue;
         }
-        at->row = remed_source_address(listener, at->input->row, at->family, at->address);
+        find_row(listener, at);
         finish(listener, at);
     }
     listener->sweep = listener->connections != NULL ? listener->now + SWEEP_NS : UINT64_MAX;
