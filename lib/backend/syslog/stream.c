@@ -83,14 +83,13 @@ static void finish(struct remed_listener *listener, struct connection *connectio
 
 static void refuse(struct remed_listener *listener, struct connection *connection, const char *why)
 {
-    uint32_t row = remed_source_address(listener, connection->input->row, connection->family,
-                                        connection->address);
-    remed_source(listener, row)->refused++;
+    find_row(listener, connection);
+    remed_source(listener, connection->row)->refused++;
     if (listener->now - listener->said >= SAY_NS || listener->said == 0) {
         listener->said = listener->now; /* the counters tell of those between */
         remed_listener_say(listener, REMED_LOG_NOTICE, "%s: refused a connection of %s: %s",
                            remed_source(listener, connection->input->row)->name,
-                           remed_source(listener, row)->name, why);
+                           remed_source(listener, connection->row)->name, why);
     }
     remed_stream_close(listener, connection);
 }
@@ -130,8 +129,7 @@ static void read_connection(struct remed_listener *listener, struct connection *
             return;
         listener->received = remed_listener_clock();
         connection->heard = listener->now;
-        connection->row = remed_source_address(listener, connection->input->row, connection->family,
-                                               connection->address);
+        find_row(listener, connection);
         if (got <= 0) {
             finish(listener, connection);
             return;
@@ -147,8 +145,7 @@ void remed_stream_hand_out(struct remed_listener *listener)
 {
     struct connection *connection = listener->rest.connection;
     if (connection != NULL)
-        connection->row = remed_source_address(listener, connection->input->row, connection->family,
-                                               connection->address);
+        find_row(listener, connection);
     if (listener->rest.at < listener->rest.end)
         push_rest(listener);
     if (listener->stopped)
@@ -222,8 +219,8 @@ static void welcome(struct remed_listener *listener, struct input *input, int fd
         refuse(listener, made, "no memory");
         return;
     }
-    uint32_t row = remed_source_address(listener, input->row, made->family, made->address);
-    remed_source(listener, row)->connections++;
+    find_row(listener, made);
+    remed_source(listener, made->row)->connections++;
     if (listener->sweep == UINT64_MAX)
         listener->sweep = listener->now + SWEEP_NS;
 }
