@@ -45,7 +45,8 @@ struct remed_publisher_opts {
     uint64_t first_sequence; /**< for records with sequence 0, counted on from here; default 1. Greater
                                   than any before of this origin, such as the clock in ns */
     const char *spool;       /**< a folder for this publisher alone; NULL: none */
-    uint64_t spool_bytes;    /**< most bytes of the spool on the disk: 1 MiB at least; default 1 GiB */
+    uint64_t spool_bytes;    /**< most bytes of the spool on the disk: 1 MiB at least; default 1 GiB.
+                                  What is in flight at the closing comes on top, once */
     remed_publisher_fn delivered; /**< may be NULL */
     void *context;                /**< for @c delivered */
     const struct remed_allocator *allocator; /**< NULL: malloc */
@@ -77,9 +78,9 @@ REMED_API void remed_publisher_opts_init(struct remed_publisher_opts *opts, size
  *        origin that of @p opts unless it has one; NULL for the defaults
  * @param opts NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_EPERM when another process has the
- *         spool; ::REMED_EIO when it can't be read; what remed_transport_open() returns;
- *         ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range, or a spool's folder that is a repository;
+ *         ::REMED_EPERM when another process has the spool; ::REMED_EIO when it can't be read; what
+ *         remed_transport_open() returns; ::REMED_ENOMEM
  */
 REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
                                   const struct remed_transport_opts *transport,
@@ -94,9 +95,9 @@ REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char
  * @param tag of the first; the others count on from it
  * @param error filled when not all were taken; may be NULL
  * @return how many were taken, from the first on, when that is any; else ::REMED_EBUSY: try again
- *         after process; ::REMED_EINVAL for a record without domain or body; ::REMED_ELIMIT for one
- *         that is too long; ::REMED_ENOENT when the mac does not hold the key; ::REMED_EIO; others of
- *         the mac and of remed_transport_publish()
+ *         after process; ::REMED_EINVAL for a record without domain or body, or in a callback when
+ *         the publisher closes; ::REMED_ELIMIT for one that is too long; ::REMED_ENOENT when the mac
+ *         does not hold the key; ::REMED_EIO; others of the mac and of remed_transport_publish()
  */
 REMED_API int remed_publisher_publish(struct remed_publisher *publisher,
                                       struct remed_record *const *records, size_t count,

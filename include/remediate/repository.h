@@ -183,15 +183,15 @@ REMED_API int remed_replica_save(const struct remed_replica *replica, const char
 /**
  * Applies a file of remed_replica_save(). All of it is checked before anything is applied. A mac of
  * the replica does not count here: what was saved was checked before, so guard the file.
- * @param replica not NULL; unchanged unless 0 or ::REMED_ELIMIT is returned
+ * @param replica not NULL; unchanged unless 0, ::REMED_ELIMIT or ::REMED_ENOMEM is returned
  * @param path of the file; not NULL
  * @param[out] position @p size bytes, NUL-terminated: for remed_transport_subscribe(); not NULL
  * @param size bytes at @p position, above 0; ::REMED_SNAPSHOT_POSITION_MAX + 1 always suffice
  * @param now ns since the Unix epoch, for expiry
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_ENOENT, ::REMED_EPERM, ::REMED_EIO; ::REMED_EFORMAT for damage,
- *         ::REMED_ETRUNCATED for a file cut short; ::REMED_EUNSUPPORTED for a newer version;
- *         ::REMED_ELIMIT when not all entries found room, which stats count; ::REMED_ENOMEM
+ * @return 0; ::REMED_ENOENT, ::REMED_EPERM, ::REMED_EIO; ::REMED_EINVAL when @p size is too small;
+ *         ::REMED_EFORMAT for damage, or a file cut within a record; ::REMED_ETRUNCATED for one cut
+ *         between records; ::REMED_EUNSUPPORTED for a newer version; ::REMED_ELIMIT when not all entries found room, which stats count; ::REMED_ENOMEM
  */
 REMED_API int remed_replica_load(struct remed_replica *replica, const char *path, char *position,
                                  size_t size, uint64_t now, struct remed_error *error);

@@ -148,7 +148,8 @@ REMED_API int remed_transport_open(struct remed_transport **transport, const cha
  * @param tag comes back in the delivery report
  * @param error filled on failure; may be NULL
  * @return 0: taken, and reported later; ::REMED_EBUSY: try again after process; ::REMED_ELIMIT for
- *         a key or value too long; ::REMED_EPERM when this transport only reads; ::REMED_EIO
+ *         a key or value too long; ::REMED_EPERM when this transport only reads; ::REMED_EINVAL in
+ *         a callback when it closes; ::REMED_EIO
  */
 REMED_API int remed_transport_publish(struct remed_transport *transport,
                                       const struct remed_message *message, uint64_t tag,

@@ -29,7 +29,8 @@ void remed_file_reader_end(struct remed_file_reader *reader)
     reader->firsts = NULL;
 }
 
-/* Opens a segment and checks its header; 0 when it is not there or not complete yet. */
+/* Opens a segment and checks its header; 0 when it is not there or not complete yet, REMED_EFORMAT
+ * when it is none. */
 static int open_segment(struct remed_file_reader *reader, uint64_t first)
 {
     char name[REMED_SEGMENT_NAME];
@@ -40,9 +41,9 @@ static int open_segment(struct remed_file_reader *reader, uint64_t first)
         return errno == ENOENT ? 0 : REMED_EIO;
     ssize_t got = pread(fd, header, sizeof header, 0);
     uint64_t purged = 0;
-    int rc = got < (ssize_t)sizeof header ? 0 : 1;
+    int rc = got < 0 && errno != EISDIR ? REMED_EIO : got < (ssize_t)sizeof header ? 0 : 1;
     if (rc == 1 && !remed_segment_is_header(header, (size_t)got, &purged))
-        rc = REMED_EIO;
+        rc = REMED_EFORMAT;
     else if (rc == 1 && reader->started && purged > reader->next_offset)
         rc = REMED_ENOENT;
     if (rc <= 0) {
@@ -71,13 +72,30 @@ static bool is_current(const struct remed_file_reader *reader)
 }
 
 /* The segment that covers the next offset: the last that begins at or before it, else the first. */
-static const uint64_t *covering(const struct remed_file_reader *reader)
+static size_t covering(const struct remed_file_reader *reader)
 {
-    const uint64_t *found = reader->first_count > 0 ? reader->firsts : NULL;
+    size_t found = 0;
     for (size_t i = 1; i < reader->first_count; i++)
         if (reader->firsts[i] <= reader->next_offset)
-            found = &reader->firsts[i];
+            found = i;
     return found;
+}
+
+/* Opens a listed segment, or where damage is passed over the first behind it that is one. */
+static int open_from(struct remed_file_reader *reader, size_t at)
+{
+    uint64_t passed = 0;
+    int rc = open_segment(reader, reader->firsts[at]);
+    while (reader->passes_damage && (rc == 0 || rc == REMED_EFORMAT) &&
+           at + 1 < reader->first_count) {
+        passed++;
+        rc = open_segment(reader, reader->firsts[++at]);
+    }
+    if (rc == 1) {
+        reader->damaged += passed;
+        reader->bound = at + 1 < reader->first_count ? reader->firsts[at + 1] : UINT64_MAX;
+    }
+    return rc == REMED_EFORMAT ? REMED_EIO : rc;
 }
 
 /* At the end of what can be read: 1 when there is another segment to read now. */
@@ -88,14 +106,11 @@ static int move_on(struct remed_file_reader *reader)
                                 &reader->first_room, &reader->allocator);
     if (rc < 0)
         return rc;
-    if (!current) {
-        const uint64_t *first = covering(reader);
-        return first != NULL ? open_segment(reader, *first) : 0;
-    }
-    for (size_t i = 0; i < reader->first_count; i++)
-        if (reader->firsts[i] > reader->first)
-            return open_segment(reader, reader->firsts[i]);
-    return 0;
+    size_t at = covering(reader);
+    if (current)
+        for (at = 0; at < reader->first_count && reader->firsts[at] <= reader->first;)
+            at++;
+    return at < reader->first_count ? open_from(reader, at) : 0;
 }
 
 /* More bytes behind those held; 0 at the end of the file. */
@@ -133,7 +148,9 @@ static enum remed_segment_result take(struct remed_file_reader *reader,
         if (result != REMED_SEGMENT_OK)
             return result;
         pass(reader, used);
-        if (message->offset < reader->next_offset)
+        bool misplaced = reader->passes_damage && message->offset >= reader->bound;
+        reader->damaged += misplaced; /* handed out it would hide what lies before it */
+        if (misplaced || message->offset < reader->next_offset)
             continue;
         reader->next_offset = message->offset + 1;
         reader->started = true;

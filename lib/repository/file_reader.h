@@ -23,7 +23,10 @@ struct remed_file_reader {
     uint64_t next_offset; /* to hand out; what is below is passed over */
     uint64_t purged;      /* the greatest that a header told */
     uint64_t damaged;
-    bool started; /* something was handed out, or the start was not the beginning */
+    bool passes_damage; /* a segment that is none is counted and passed over, the last excepted; so
+                           is what belongs in one behind it */
+    uint64_t bound;     /* then: where the next segment begins */
+    bool started;       /* something was handed out, or the start was not the beginning */
     uint8_t *window;
     size_t begin, held; /* within the window */
     uint64_t *firsts;

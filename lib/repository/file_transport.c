@@ -143,6 +143,8 @@ static int file_publish(void *state, const struct remed_message *message, uint64
         int rc = remed_file_writer_open(&file->writer, file->path, error);
         if (rc < 0) {
             (void)remed_file_writer_close(&file->writer, NULL);
+            if (rc == REMED_EBUSY && error != NULL)
+                error->code = REMED_EPERM;
             return rc == REMED_EBUSY ? REMED_EPERM : rc; /* trying again at once is no use */
         }
         file->writes = true;

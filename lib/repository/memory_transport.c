@@ -258,9 +258,10 @@ static int memory_subscribe(void *state, const char *from, struct remed_error *e
     return 0;
 }
 
+/* Those that are there now: a report may publish another. */
 static void report_deliveries(struct memory_transport *transport)
 {
-    while (transport->tags.count > 0)
+    for (uint32_t count = transport->tags.count; count > 0; count--)
         transport->events.delivered(transport->events.context, remed_tags_pop(&transport->tags), 0);
 }
 

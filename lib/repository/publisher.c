@@ -62,6 +62,11 @@ static void report(struct remed_publisher *publisher, uint64_t tag, int code)
         publisher->delivered(publisher->context, tag, code);
 }
 
+static void on_spool_lost(void *context, uint64_t tag, int code)
+{
+    report(context, tag, code);
+}
+
 /* Slots whose reports have come, from the oldest on. */
 static void let_go(struct remed_publisher *publisher)
 {
@@ -188,6 +193,8 @@ int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
         memcpy(made->origin, opts.origin, strlen(opts.origin) + 1);
     if (opts.spool != NULL)
         rc = remed_spool_open(&made->spool, opts.spool, opts.spool_bytes, &allocator, error);
+    made->spool.lost = on_spool_lost;
+    made->spool.context = made;
     if (rc == 0)
         rc = open_transport(made, uri, transport, error);
     if (rc == 0) {
@@ -267,6 +274,8 @@ static int publish(struct remed_publisher *publisher, struct remed_record *recor
 int remed_publisher_publish(struct remed_publisher *publisher, struct remed_record *const *records,
                             size_t count, uint64_t tag, struct remed_error *error)
 {
+    if (publisher->closing || publisher->close_later)
+        return remed_error_set(error, REMED_EINVAL, "publisher: it closes");
     if (count == 0 || count > INT_MAX)
         return remed_error_set(error, REMED_EINVAL, "publisher: a batch of %zu records", count);
     for (size_t i = 0; i < count; i++) {
@@ -280,6 +289,17 @@ int remed_publisher_publish(struct remed_publisher *publisher, struct remed_reco
 void remed_publisher_sign_with(struct remed_publisher *publisher, uint32_t key_id)
 {
     publisher->key_id = key_id;
+}
+
+/* The transport will never take what is held: it is lost in its turn, and the rest goes on. */
+static void lose_held(struct remed_publisher *publisher)
+{
+    struct remed_flight *flight = &publisher->flight;
+    const struct remed_message *held = &publisher->held;
+    uint64_t at, number = flight->next;
+    (void)remed_flight_fits(flight, held->key_length + held->value_length, &at); /* it was asked */
+    remed_flight_push(flight, held, publisher->held_tag, held->offset, at);
+    on_delivered(publisher, number, REMED_ELIMIT);
 }
 
 /* From the spool to the transport: 1 when there is more at once, 0, an error. */
@@ -298,8 +318,10 @@ static int drain(struct remed_publisher *publisher, struct remed_error *error)
         if (rc == 0)
             return 0;
         rc = send(publisher, &publisher->held, publisher->held_tag, publisher->held.offset, error);
-        if (rc < 0)
+        if (rc < 0 && rc != REMED_ELIMIT)
             return rc == REMED_EBUSY ? 0 : rc;
+        if (rc == REMED_ELIMIT)
+            lose_held(publisher);
         publisher->holds = false;
     }
     return 1;
@@ -319,6 +341,21 @@ static int process(struct remed_publisher *publisher, uint64_t now, struct remed
     return rc < 0 ? rc : more > 0 || rc > 0;
 }
 
+/* Not delivered, and nowhere but here. A transport that closed without a report counts as one that
+ * gave it up. */
+static bool is_left(const struct remed_flight_slot *slot)
+{
+    return slot->state != REMED_FLIGHT_ENDED && slot->spool_offset == REMED_FLIGHT_DIRECT;
+}
+
+static void lose(struct remed_publisher *publisher, int code)
+{
+    struct remed_flight *flight = &publisher->flight;
+    for (uint64_t i = flight->first; i < flight->next; i++)
+        if (is_left(remed_flight_slot(flight, i)))
+            report(publisher, remed_flight_slot(flight, i)->tag, code);
+}
+
 /* What was in flight directly goes before all that is in the spool. */
 static void keep(struct remed_publisher *publisher)
 {
@@ -328,7 +365,7 @@ static void keep(struct remed_publisher *publisher)
     size_t bytes = 0;
     for (uint64_t i = flight->first; i < flight->next; i++) {
         const struct remed_flight_slot *slot = remed_flight_slot(flight, i);
-        if (slot->state == REMED_FLIGHT_LEFT && slot->spool_offset == REMED_FLIGHT_DIRECT) {
+        if (is_left(slot)) {
             count++;
             bytes += slot->key_length + slot->value_length;
         }
@@ -338,27 +375,27 @@ static void keep(struct remed_publisher *publisher)
     int rc = remed_spool_front_begin(&publisher->spool, &front, count, bytes);
     for (uint64_t i = flight->first; rc == 0 && i < flight->next; i++) {
         const struct remed_flight_slot *slot = remed_flight_slot(flight, i);
-        if (slot->state != REMED_FLIGHT_LEFT || slot->spool_offset != REMED_FLIGHT_DIRECT)
+        if (!is_left(slot))
             continue;
         const struct remed_message message = remed_flight_message(flight, slot);
         remed_spool_front_put(&publisher->spool, &front, &message);
     }
     if (rc == 0)
         rc = remed_spool_front_end(&publisher->spool, &front);
-    for (uint64_t i = flight->first; rc < 0 && i < flight->next; i++)
-        if (remed_flight_slot(flight, i)->state == REMED_FLIGHT_LEFT &&
-            remed_flight_slot(flight, i)->spool_offset == REMED_FLIGHT_DIRECT)
-            report(publisher, remed_flight_slot(flight, i)->tag, rc);
+    if (rc < 0)
+        lose(publisher, rc);
 }
 
 static int close_now(struct remed_publisher *publisher, struct remed_error *error)
 {
-    publisher->closing = true;
+    publisher->closing = publisher->processing = true;
     int rc = remed_transport_close(publisher->transport, error);
     if (has_spool(publisher)) {
         keep(publisher);
         int closed = remed_spool_close(&publisher->spool, error);
         rc = rc < 0 ? rc : closed;
+    } else {
+        lose(publisher, REMED_EIO);
     }
     if (rc == 0 && publisher->stats.lost > 0)
         rc = remed_error_set(error, REMED_EIO, "publisher: %llu records were lost",

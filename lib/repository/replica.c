@@ -398,8 +398,13 @@ int remed_replica_put_mark(struct remed_replica *replica, const struct remed_mar
                                   .key_length = mark->key_length};
     memcpy(candidate.key, mark->key, mark->key_length);
     candidate.hash = remed_hash_bytes(candidate.key, candidate.key_length, replica->secret);
-    if (*find(replica, candidate.hash, candidate.key, candidate.key_length) != NULL)
-        return 0; /* what is there came by itself */
+    struct remed_entry **slot = find(replica, candidate.hash, candidate.key, candidate.key_length);
+    if (*slot != NULL && !is_newer(&candidate, *slot))
+        return 0;
+    if (*slot != NULL) { /* an older one, from before: it goes as by any removal */
+        int rc = replace(replica, &candidate, true, 0, NULL);
+        return rc < 0 ? rc : 0;
+    }
     struct remed_entry *entry = take(replica, entry_bytes(mark->key_length, 0), false, 0);
     if (entry == NULL)
         return REMED_ELIMIT;

@@ -84,7 +84,7 @@ bool remed_segment_parse_name(const char *name, uint64_t *first)
             return false;
         *first = *first * 10 + digit;
     }
-    return strcmp(name + 20, ".log") == 0;
+    return *first <= MOST_OFFSET / 2 && strcmp(name + 20, ".log") == 0;
 }
 
 size_t remed_segment_write(const struct remed_crc *crc, uint8_t *to,

@@ -36,7 +36,8 @@ uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t 
 void remed_segment_header(uint8_t header[REMED_SEGMENT_HEADER], uint64_t purged);
 bool remed_segment_is_header(const uint8_t *bytes, size_t length, uint64_t *purged);
 void remed_segment_name(char name[REMED_SEGMENT_NAME], uint64_t first);
-/* The first offset that a file's name tells; false for another file. */
+/* The first offset that a file's name tells; false for another file, or an offset so great that
+ * those behind it could not be read. */
 bool remed_segment_parse_name(const char *name, uint64_t *first);
 
 /* Writes the record of a message with its offset to `to`, which has room; returns its bytes. */

@@ -18,11 +18,14 @@
 #define VALUE_BYTES (REMED_SPOOL_TAG + REMED_TRANSPORT_VALUE_MAX)
 #define FRONT "front.tmp"
 
+/* The writer tells in order. What was handed out already is the publisher's, whatever the disk did
+ * with it. */
 static void on_written(void *context, uint64_t tag, int code)
 {
-    (void)context; /* what could not be synced is the writer's failure, which process tells */
-    (void)tag;
-    (void)code;
+    const struct remed_spool *spool = context;
+    uint64_t offset = spool->writer.next_offset - spool->writer.tags.count - 1;
+    if (code != 0 && offset >= spool->reader.next_offset && spool->lost != NULL)
+        spool->lost(spool->context, tag, code);
 }
 
 static uint64_t size_of(const struct remed_spool *spool, uint64_t first)
@@ -80,6 +83,18 @@ static int open_folder(struct remed_spool *spool, const char *path, struct remed
     return 0;
 }
 
+/* Not a spool that begins at its base: a repository, which would be handed out and removed. */
+static int check_folder(struct remed_spool *spool, struct remed_error *error)
+{
+    uint64_t first;
+    if (oldest(spool, &first) < 0)
+        return remed_error_set(error, REMED_EIO, "spool: cannot list %s", spool->path);
+    return first >= SPOOL_BASE / 2
+               ? 0
+               : remed_error_set(error, REMED_EINVAL, "spool: %s has segments of something else",
+                                 spool->path);
+}
+
 static int open_writer(struct remed_spool *spool, struct remed_error *error)
 {
     struct remed_file_writer *writer = &spool->writer;
@@ -99,23 +114,33 @@ static int open_writer(struct remed_spool *spool, struct remed_error *error)
     if (remed_tags_init(&writer->tags, BUFFER_RECORDS, &spool->allocator) < 0)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a spool");
     int rc = remed_file_writer_open(writer, spool->path, error);
-    return rc == REMED_EBUSY ? REMED_EPERM : rc; /* trying again at once is no use */
+    if (rc != REMED_EBUSY)
+        return rc;
+    if (error != NULL)
+        error->code = REMED_EPERM;
+    return REMED_EPERM; /* trying again at once is no use */
 }
 
 int remed_spool_open(struct remed_spool *spool, const char *path, uint64_t max_bytes,
                      const struct remed_allocator *allocator, struct remed_error *error)
 {
     memset(spool, 0, sizeof *spool);
+    spool->writer.first = SPOOL_BASE; /* until it is open */
     spool->folder = spool->writer.lock = spool->writer.segment = spool->reader.segment = -1;
     spool->allocator = *allocator;
     spool->max_bytes = max_bytes;
-    spool->events.delivered = on_written;
+    spool->events = (struct remed_transport_events){.context = spool, .delivered = on_written};
     remed_crc_init(&spool->crc);
     int rc = open_folder(spool, path, error);
     if (rc == 0)
+        rc = check_folder(spool, error);
+    if (rc == 0)
         rc = open_writer(spool, error);
-    spool->reader = (struct remed_file_reader){
-        .crc = &spool->crc, .folder = spool->folder, .segment = -1, .allocator = *allocator};
+    spool->reader = (struct remed_file_reader){.crc = &spool->crc,
+                                               .folder = spool->folder,
+                                               .segment = -1,
+                                               .allocator = *allocator,
+                                               .passes_damage = true};
     if (rc == 0) {
         spool->value = remed_reallocate(allocator, NULL, 0, VALUE_BYTES);
         if (spool->value == NULL || oldest(spool, &spool->done) < 0 || tidy(spool) < 0 ||

@@ -23,6 +23,9 @@
 
 #define REMED_SPOOL_TAG 8u /* bytes before the value */
 
+/* Hears of one that was put in and that the disk did not take. */
+typedef void (*remed_spool_fn)(void *context, uint64_t tag, int code);
+
 struct remed_spool {
     int folder; /* -1: there is none */
     char path[1024];
@@ -37,6 +40,8 @@ struct remed_spool {
     uint64_t counted;        /* the writer's segment when they were counted */
     uint64_t removable_at;   /* when `done` is here, the oldest of them can go */
     uint8_t *value;          /* where a tag and a value are put together */
+    remed_spool_fn lost;     /* set after opening; called by process and close */
+    void *context;           /* for `lost` */
     struct remed_allocator allocator;
 };
 

@@ -19,6 +19,7 @@ struct remed_transport {
     bool subscribed;
     bool processing; /* within the driver's process: callbacks come from there */
     bool closing;    /* closed by a callback */
+    bool ending;     /* the driver closes: it still reports, and takes nothing more */
     bool more;       /* process has more to do at once: it is due */
     struct remed_allocator allocator;
 };
@@ -125,6 +126,8 @@ int remed_transport_open(struct remed_transport **transport, const char *uri,
 int remed_transport_publish(struct remed_transport *transport, const struct remed_message *message,
                             uint64_t tag, struct remed_error *error)
 {
+    if (transport->closing || transport->ending)
+        return remed_error_set(error, REMED_EINVAL, "this transport closes");
     if (message->key_length == 0 || message->key_length > REMED_TRANSPORT_KEY_MAX)
         return remed_error_set(error, REMED_ELIMIT, "a key of %zu bytes, not 1 to %u",
                                message->key_length, REMED_TRANSPORT_KEY_MAX);
@@ -156,6 +159,7 @@ int remed_transport_subscribe(struct remed_transport *transport, const char *fro
 static int destroy(struct remed_transport *transport, struct remed_error *error)
 {
     struct remed_allocator allocator = transport->allocator;
+    transport->processing = transport->ending = true; /* its last reports call back */
     int rc = transport->driver->close(transport->state, error);
     remed_release(&allocator, transport, sizeof *transport);
     return rc;

@@ -20,6 +20,28 @@ REMED_KAFKA=127.0.0.1:$KAFKA_TLS_PORT \
     REMED_KAFKA_QUERY="security.protocol=SASL_SSL&sasl.mechanism=PLAIN&sasl.username=remediate&sasl.password=secret&ssl.ca.location=$SERVERS_FOLDER/cert.pem" \
     "$check"
 
+echo "a snapshot file of three partitions tells of each entry which it came from"
+uri="kafka://127.0.0.1:$KAFKA_PORT/parts?partitions=3"
+i=0
+while [ $i -lt 60 ]; do
+    echo "{\"domain\":\"edge-1\",\"kind\":\"counter\",\"body\":{\"name\":\"c$i\",\"value\":1}}"
+    i=$((i + 1))
+done | "$remediate" publish "$uri"
+"$remediate" snapshot "$uri" --output "$SERVERS_FOLDER/saved"
+python3 - "$SERVERS_FOLDER/saved" <<'PYTHON'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+at, seen = 24, {}
+while at < len(data):
+    key, value = struct.unpack_from("<II", data, at + 16)
+    partition = struct.unpack_from("<I", data, at + 24 + key + 1)[0]
+    if at > 24:  # the first record is the position
+        seen[partition] = seen.get(partition, 0) + 1
+    at += 24 + key + value
+print(seen)
+sys.exit(sorted(seen) != [0, 1, 2] or sum(seen.values()) != 60)
+PYTHON
+
 echo "killed with -9 in the middle of 100,000 publications"
 python3 - >"$SERVERS_FOLDER/records" <<'PYTHON'
 import json

@@ -74,6 +74,14 @@ if "$remediate" publish --help | grep -q kafka:; then
     code=0
     "$remediate" publish "$away" --wait 100ms <"$work/records" >"$work/report" 2>/dev/null || code=$?
     same "1 published 5001, delivered 0, lost 5001" "$code $(cat "$work/report")"
+    code=0 # a disk that takes some of them: what is said to be kept is there
+    (trap '' XFSZ && ulimit -f 400 &&
+        "$remediate" publish "$away?queue.buffering.max.messages=100" --spool "$work/spool" --wait 300ms --json \
+            <"$work/records") >"$work/report" 2>/dev/null || code=$?
+    same 1 "$code"
+    kept=$(sed 's/.*"kept":\([0-9]*\).*/\1/' "$work/report")
+    grep -q "\"lost\":$((5001 - kept))," "$work/report"
+    "$remediate" publish "file://$work/e" --spool "$work/spool" --json </dev/null | grep -q "\"recovered\":$kept}"
 fi
 
 echo "errors"

@@ -461,6 +461,7 @@ static void refusals(void)
     remed_publisher_opts_init(&opts, sizeof opts);
     opts.spool = folder;
     CU_ASSERT_EQUAL(remed_publisher_new(&second, "memory:", NULL, &opts, &error), REMED_EPERM);
+    CU_ASSERT_EQUAL(error.code, REMED_EPERM);
     opts.spool = "/nonexistent/folder/spool";
     CU_ASSERT_EQUAL(remed_publisher_new(&second, "memory:", NULL, &opts, &error), REMED_ENOENT);
     opts.spool_bytes = 1000;

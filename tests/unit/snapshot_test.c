@@ -103,6 +103,22 @@ static void there_and_back(void)
     CU_ASSERT_EQUAL(load(other, position, 1), 0);
 }
 
+/* Into a replica that is not empty: the newer wins, be it an entry or a removal. */
+static void over_another(void)
+{
+    char position[8];
+    for (uint32_t i = 0; i < 10; i++) {
+        apply(other, i, REMED_OP_UPSERT, i < 5 ? 1 : 3, 0);
+        apply(replica, i, REMED_OP_UPSERT, 1, 0);
+        apply(replica, i, REMED_OP_REMOVE, 2, 0);
+    }
+    CU_ASSERT_EQUAL(remed_replica_save(replica, path, "", &error), 0);
+    CU_ASSERT_EQUAL(load(other, position, sizeof position), 0);
+    CU_ASSERT_EQUAL(stats_of(other).entries, 5);
+    CU_ASSERT_EQUAL(stats_of(other).marks, 5);
+    CU_ASSERT_EQUAL(apply(other, 0, REMED_OP_UPSERT, 2, 0), REMED_APPLIED_STALE);
+}
+
 static void partitions(void)
 {
     char position[8];
@@ -195,6 +211,7 @@ static void full_disk(void)
 static const struct test_case cases[] = {
     {"there and back", there_and_back},
     {"partitions are released", partitions},
+    {"over another replica", over_another},
     {"what is damaged is refused whole", damage},
     {"refusals", refusals},
     {"a full disk keeps the older one", full_disk},

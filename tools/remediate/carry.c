@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The sharing of carry.h. Threads: one. */
-#include "carry.h"
+#include "intake.h"
 
 #if defined(REMED_HAVE_KAFKA)
 #include <remediate/kafka.h>
@@ -10,13 +10,13 @@
 #endif
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define LINE_MAX_BYTES (1u << 20)
+#include <unistd.h>
 
 volatile int interrupted;
 
@@ -130,8 +130,7 @@ static void on_message(void *context, const struct remed_message *message)
 {
     struct gathering *gathering = context;
     struct remed_error error;
-    int rc = remed_replica_apply(gathering->replica, message->key, message->key_length,
-                                 message->value, message->value_length, real_ns(), &error);
+    int rc = remed_replica_apply_message(gathering->replica, message, real_ns(), &error);
     gathering->refused += rc == REMED_ELIMIT || rc == REMED_ENOMEM;
     if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->bad++ == 0)
         fail("offset %llu: %s", (unsigned long long)message->offset, error.message);
@@ -163,34 +162,27 @@ static int gather_uri(struct gathering *gathering, const char *uri)
     return code;
 }
 
-static int gather_lines(struct gathering *gathering, const char *path)
+/* JSON lines, or records in their wire form. */
+static int gather_stream(struct gathering *gathering, const char *path)
 {
-    struct remed_record *record = NULL;
+    struct intake intake;
     struct remed_error error;
-    FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    char *line = NULL;
-    size_t room = 0, number = 0;
-    ssize_t length;
-    int code = EXIT_OK;
-    if (in == NULL)
+    int file = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
         return fail("%s: %s", path, strerror(errno));
-    if (remed_record_new(&record, NULL) < 0)
-        code = fail("no memory");
-    while (code == EXIT_OK && (length = getline(&line, &room, in)) > 0) {
-        number++;
-        if (line[length - 1] == '\n')
-            length--;
-        if (length == 0)
-            continue;
-        if (remed_json_read(record, line, (size_t)length, NULL, &error) < 0)
-            code = fail("%s:%zu:%u: %s", path, number, error.column, error.message);
-        else if (remed_replica_apply_record(gathering->replica, record, real_ns(), &error) < 0)
-            gathering->refused++;
+    int code = intake_init(&intake, path) ? EXIT_OK : fail("no memory");
+    while (code == EXIT_OK && !intake.at_end) {
+        int taken = 0;
+        code = interrupted ? fail("interrupted") : intake_read(&intake, file);
+        while (code == EXIT_OK && (taken = intake_next(&intake)) == 1)
+            gathering->refused += remed_replica_apply_record(gathering->replica, intake.record,
+                                                             real_ns(), &error) < 0;
+        if (taken < 0)
+            code = EXIT_FAILED;
     }
-    free(line);
-    remed_record_free(record);
-    if (in != stdin)
-        fclose(in);
+    intake_fini(&intake);
+    if (file != STDIN_FILENO)
+        close(file);
     return code;
 }
 
@@ -254,7 +246,7 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
     }
     int code = is_uri(where)     ? gather_uri(&gathering, where)
                : is_saved(where) ? gather_saved(&gathering, where)
-                                 : gather_lines(&gathering, where);
+                                 : gather_stream(&gathering, where);
     if (code == EXIT_OK && gathering.refused > 0)
         code = fail("%s: %llu records found no room; --max-entries makes more", where,
                     (unsigned long long)gathering.refused);

@@ -32,7 +32,7 @@ int drive(struct remed_transport *transport, int most_ms);
 /* One JSON line. */
 int print_record(FILE *out, const struct remed_record *record);
 
-/* A replica of what a URI holds now, of a file that snapshot --output wrote, or of JSON lines ("-":
+/* A replica of what a URI holds now, of a file that snapshot --output wrote, or of records ("-":
  * standard input). `position`: REMED_SNAPSHOT_POSITION_MAX + 1 bytes for that of a URI, or NULL.
  * With a mac the values of a URI must be signed; files are the host's own. Complains. */
 struct remed_replica *gather_replica(const char *where, uint32_t max_entries,

@@ -29,7 +29,7 @@ static const char snapshot_help[] =
 
 static const char audit_help[] =
     "Usage: remediate audit A B [OPTION]...\n"
-    "Compares the state of two repositories, of files of JSON lines ('-': standard input), or of\n"
+    "Compares the state of two repositories, of files of records ('-': standard input), or of\n"
     "those that 'snapshot --output' wrote:\n"
     "what B misses of A, what it has beside, what is stale or otherwise different.\n"
     "Exit status: 0 equal, 1 different or failed, 2 wrong usage.\n"

@@ -46,8 +46,17 @@ struct publishing {
     uint64_t key_number; /* 0: the highest */
     bool holds;          /* a record that the publisher had no room for */
     bool json;
-    uint64_t wait; /* ns; UINT64_MAX: for ever */
+    uint64_t wait;            /* ns; UINT64_MAX: for ever */
+    uint64_t delivered, lost; /* as reported, while closing too */
 };
+
+static void on_ended(void *context, uint64_t tag, int code)
+{
+    struct publishing *publishing = context;
+    (void)tag;
+    publishing->delivered += code == 0;
+    publishing->lost += code != 0;
+}
 
 /* Publishes what is whole in the input, until there is no room. */
 static int publish_input(struct publishing *publishing)
@@ -115,24 +124,24 @@ static int run(struct publishing *publishing)
     return code;
 }
 
-/* Closes first: what is kept in the spool is then known. */
+/* Closes first: what was lost is then known, and the rest is in the spool. */
 static int finish(struct publishing *publishing, int code)
 {
     struct remed_publisher_stats stats;
     struct remed_error error;
     remed_publisher_stats(publishing->publisher, &stats, sizeof stats);
     int rc = remed_publisher_close(publishing->publisher, &error);
-    bool keeps = publishing->opts.spool != NULL && rc == 0;
-    uint64_t kept = keeps ? stats.pending : 0, lost = stats.published - stats.delivered - kept;
+    uint64_t delivered = publishing->delivered, lost = publishing->lost;
+    uint64_t kept = stats.published - delivered - lost;
     if (publishing->json)
         printf("{\"published\":%llu,\"delivered\":%llu,\"lost\":%llu,\"kept\":%llu,"
                "\"recovered\":%llu}\n",
-               (unsigned long long)stats.published, (unsigned long long)stats.delivered,
+               (unsigned long long)stats.published, (unsigned long long)delivered,
                (unsigned long long)lost, (unsigned long long)kept,
                (unsigned long long)stats.recovered);
     else
         printf("published %llu, delivered %llu, lost %llu", (unsigned long long)stats.published,
-               (unsigned long long)stats.delivered, (unsigned long long)lost);
+               (unsigned long long)delivered, (unsigned long long)lost);
     if (!publishing->json && publishing->opts.spool != NULL)
         printf(", kept in the spool %llu, recovered from it %llu", (unsigned long long)kept,
                (unsigned long long)stats.recovered);
@@ -245,11 +254,13 @@ int command_publish(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     struct publishing publishing = {.wait = UINT64_MAX};
     int option, code;
-    if (!intake_init(&publishing.intake))
+    if (!intake_init(&publishing.intake, "-"))
         return fail("no memory");
     publishing.intake.defaults.source = REMED_LEARNED_EXTRACTED;
     remed_publisher_opts_init(&publishing.opts, sizeof publishing.opts);
     publishing.opts.origin = "remediate";
+    publishing.opts.delivered = on_ended;
+    publishing.opts.context = &publishing;
     publishing.opts.first_sequence = real_ns(); /* grows over restarts too */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {

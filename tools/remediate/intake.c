@@ -10,9 +10,9 @@
 #define FIRST_ROOM 65536u
 #define MOST_ROOM (2u << 20) /* a record has 1 MiB as a line at most */
 
-bool intake_init(struct intake *intake)
+bool intake_init(struct intake *intake, const char *name)
 {
-    *intake = (struct intake){.defaults = {.size = sizeof intake->defaults}};
+    *intake = (struct intake){.name = name, .defaults = {.size = sizeof intake->defaults}};
     return remed_record_new(&intake->record, NULL) == 0;
 }
 
@@ -42,12 +42,12 @@ static bool make_room(struct intake *intake)
 int intake_read(struct intake *intake, int file)
 {
     if (!make_room(intake))
-        return fail("a record longer than 1 MiB, after number %llu",
+        return fail("%s: a record longer than 1 MiB, after number %llu", intake->name,
                     (unsigned long long)intake->number);
     ssize_t got = read(file, intake->input + intake->held, intake->room - intake->held);
     if (got < 0)
         return errno == EINTR || errno == EAGAIN ? EXIT_OK
-                                                 : fail("cannot read: %s", strerror(errno));
+                                                 : fail("%s: %s", intake->name, strerror(errno));
     intake->held += (size_t)got;
     intake->at_end = got == 0;
     return EXIT_OK;
@@ -72,7 +72,8 @@ static int take_line(struct intake *intake, size_t length)
     intake->defaults.observed = real_ns();
     if (remed_json_read(intake->record, line, length, &intake->defaults, &error) == 0)
         return 1;
-    fail("-:%llu:%u: %s", (unsigned long long)intake->number, error.column, error.message);
+    fail("%s:%llu:%u: %s", intake->name, (unsigned long long)intake->number, error.column,
+         error.message);
     return -1;
 }
 
@@ -102,9 +103,11 @@ static int next_wire(struct intake *intake)
         return 0;
     intake->number++;
     if (rc < 0)
-        fail("record %llu: %s", (unsigned long long)intake->number, remed_strerror(rc));
+        fail("%s: record %llu: %s", intake->name, (unsigned long long)intake->number,
+             remed_strerror(rc));
     else if ((rc = remed_record_decode(intake->record, at, length, &error)) < 0)
-        fail("record %llu: %s", (unsigned long long)intake->number, error.message);
+        fail("%s: record %llu: %s", intake->name, (unsigned long long)intake->number,
+             error.message);
     pass(intake, length);
     return rc < 0 ? -1 : 1;
 }

@@ -11,6 +11,7 @@
 #include "carry.h"
 
 struct intake {
+    const char *name;
     struct remed_record *record; /* the one that was taken last */
     struct remed_json_defaults defaults;
     uint64_t number; /* of its line or record, from 1 */
@@ -19,7 +20,8 @@ struct intake {
     size_t begin, held, room;
 };
 
-bool intake_init(struct intake *intake);
+/* `name` stands in complaints: a path, or "-" for standard input; borrowed. */
+bool intake_init(struct intake *intake, const char *name);
 void intake_fini(struct intake *intake);
 /* Reads once; complains. */
 int intake_read(struct intake *intake, int file);
