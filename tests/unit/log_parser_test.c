@@ -199,6 +199,12 @@ static void groups(void)
     gives("abcd: <a> 1.1.1.1 2.2.2.2  ", "+session 47 1.1.1.1>2.2.2.2");
     outcome("abcd: <b> 1.1.1.1 2.2.2.2", REMED_LOG_SILENT);
     outcome("abcde: <a> 1.1.1.1 2.2.2.2", REMED_LOG_UNMATCHED);
+    use("rule a\n match src:ip \" to \" before \"2\" dst:ip lacks \" to \" rest\n proto gre\n "
+        "event open\n "
+        "give session\n");
+    gives("1.1.1.1 to 2.2.2.2 and more", "+session 47 1.1.1.1>2.2.2.2");
+    outcome("1.1.1.1 to 2.2.2.2 and to 3.3.3.3", REMED_LOG_UNMATCHED);
+    outcome("1.1.1.1 to 3.3.3.3", REMED_LOG_UNMATCHED);
 }
 
 #define WANTED                                                                                     \

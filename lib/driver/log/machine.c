@@ -273,6 +273,8 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
         return literal_at(machine, step, at, end) ? at : NULL;
     case REMED_CODE_NOT:
         return literal_at(machine, step, at, end) ? NULL : at;
+    case REMED_CODE_LACKS:
+        return find(machine, step, at, end) == NULL ? at : NULL;
     case REMED_CODE_OPEN:
         machine->span[step->slot - REMED_SLOT_NAME].text = at;
         return at;

@@ -89,6 +89,7 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_LITERAL:
     case REMED_CODE_BEFORE:
     case REMED_CODE_NOT:
+    case REMED_CODE_LACKS:
         return same_literal(rules, a, b);
     case REMED_CODE_FIND:
         return same_literal(rules, a, b) &&

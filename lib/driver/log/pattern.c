@@ -490,11 +490,16 @@ static int compile_word(struct remed_log_compiler *compiler)
             remed_log_next(&compiler->reader);
             return rc;
         }
-    bool negated = remed_log_is(&compiler->reader, "not");
-    if (negated || remed_log_is(&compiler->reader, "before")) {
-        remed_log_next(&compiler->reader);
-        return compile_literal(compiler, negated ? REMED_CODE_NOT : REMED_CODE_BEFORE);
-    }
+    static const struct {
+        const char *name;
+        uint8_t code;
+    } looks[] = {
+        {"not", REMED_CODE_NOT}, {"before", REMED_CODE_BEFORE}, {"lacks", REMED_CODE_LACKS}};
+    for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)
+        if (remed_log_is(&compiler->reader, looks[i].name)) {
+            remed_log_next(&compiler->reader);
+            return compile_literal(compiler, looks[i].code);
+        }
     if (remed_log_is(&compiler->reader, "keys") || remed_log_is(&compiler->reader, "columns"))
         return compile_walk(compiler, remed_log_is(&compiler->reader, "keys"));
     return compile_value(compiler);

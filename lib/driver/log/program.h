@@ -82,6 +82,7 @@ enum remed_log_code {
     REMED_CODE_BLANKS,  /* any number of blanks */
     REMED_CODE_BEFORE,  /* these bytes must follow here, */
     REMED_CODE_NOT,     /* these must not */
+    REMED_CODE_LACKS,   /* they must not stand anywhere in the rest of the line */
     REMED_CODE_OPEN,    /* the text from here, */
     REMED_CODE_CLOSE,   /* up to here, into a slot */
     REMED_CODE_WALK,    /* the rest of the line, key by key or column by column */
