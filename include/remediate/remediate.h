@@ -16,8 +16,10 @@
 #include <remediate/filter.h>
 #include <remediate/state.h>
 #include <remediate/sign.h>
+#include <remediate/syslog.h>
 #include <remediate/transport.h>
 #include <remediate/publisher.h>
 #include <remediate/repository.h>
+#include <remediate/log_rules.h>
 
 #endif

@@ -16,7 +16,7 @@ cmake -S . -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DREMED_TESTS=OFF -DREMED_T
 cmake --build "$work/build" -j "$(nproc)" >/dev/null
 headers=$PWD/include/remediate # what is not in them is opaque
 code=0
-for name in remediate remediate-pcap remediate-json remediate-kafka remediate-redis remediate-crypto; do
+for name in remediate remediate-pcap remediate-json remediate-kafka remediate-redis remediate-crypto remediate-syslog; do
     library=$work/build/lib/lib$name.so
     if [ "${1:-}" = --update ]; then
         abidw --no-comp-dir-path --no-corpus-path --headers-dir "$headers" \

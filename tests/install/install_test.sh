@@ -57,7 +57,7 @@ for header in "$work"/usr/include/remediate/*.h; do
 done
 
 echo "exported symbols are those of the maps"
-for name in remediate remediate-pcap remediate-json remediate-kafka remediate-redis remediate-crypto; do
+for name in remediate remediate-pcap remediate-json remediate-kafka remediate-redis remediate-crypto remediate-syslog; do
     nm -D --defined-only "$libdir/lib$name.so" | sed -n 's/.* T \(remed_[a-z0-9_]*\).*/\1/p' | sort >"$work/exported"
     sed -n 's/^    \(remed_[a-z0-9_]*\);/\1/p' "lib/$name.map" | sort >"$work/mapped"
     cmp "$work/exported" "$work/mapped"
@@ -66,7 +66,7 @@ for name in remediate remediate-pcap remediate-json remediate-kafka remediate-re
 done
 
 echo "the core needs libc alone"
-cmake -S . -B "$work/minimal" -DREMED_BACKEND_PCAP=OFF -DREMED_BACKEND_JSON=OFF -DREMED_BACKEND_KAFKA=OFF -DREMED_BACKEND_REDIS=OFF -DREMED_BACKEND_CRYPTO=OFF -DREMED_TOOLS=OFF -DREMED_TESTS=OFF \
+cmake -S . -B "$work/minimal" -DREMED_BACKEND_PCAP=OFF -DREMED_BACKEND_JSON=OFF -DREMED_BACKEND_KAFKA=OFF -DREMED_BACKEND_REDIS=OFF -DREMED_BACKEND_CRYPTO=OFF -DREMED_BACKEND_SYSLOG=OFF -DREMED_TOOLS=OFF -DREMED_TESTS=OFF \
     -DCMAKE_BUILD_TYPE=MinSizeRel >/dev/null
 cmake --build "$work/minimal" >/dev/null
 needed=$(objdump -p "$work/minimal/lib/libremediate.so" | sed -n 's/ *NEEDED *//p' | grep -v -e '^libc\.so' -e '^libmsgpack' || true)

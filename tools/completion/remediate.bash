@@ -5,7 +5,7 @@ _remediate() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "mirror flows policy publish watch snapshot audit --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "mirror flows policy publish watch snapshot audit listen parse rules --help --version" -- "$word")
         return
     fi
     case $before in
@@ -20,6 +20,12 @@ _remediate() {
     --side)
         mapfile -t COMPREPLY < <(compgen -W "in out" -- "$word")
         return
+        ;;
+    -r | --rules)
+        if [ "$command" = parse ] || [ "$command" = listen ]; then
+            mapfile -t COMPREPLY < <(compgen -f -W "$(remediate rules list 2>/dev/null | cut -d' ' -f1)" -- "$word")
+            return
+        fi
         ;;
     --timeout)
         mapfile -t COMPREPLY < <(compgen -S = -W "tcp-opening tcp-open tcp-closing tcp-closed udp icmp sctp other" -- "$word")
@@ -37,9 +43,14 @@ _remediate() {
     watch) options="--from --count --once --verify --json --help" ;;
     snapshot) options="--output --msgpack --max-entries --verify --help" ;;
     audit) options="--quiet --max-entries --verify --json --help" ;;
+    parse) options="--rules --json --explain --domain --origin --epoch --zone --now --virtual --quiet --help" ;;
+    rules) options="--json --help" ;;
+    listen) options="--rules --domain --origin --epoch --zone --virtual --spool --spool-size --wait --sign --key --unmatched --sample --unmatched-size --by-host --stats --json --help" ;;
     esac
     if [ "$command" = policy ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "check print explain presets" -- "$word")
+    elif [ "$command" = rules ] && [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "list print check" -- "$word")
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
     else

@@ -89,6 +89,19 @@ bool read_size(const char *text, uint64_t *bytes)
     return read_units(text, units, bytes);
 }
 
+bool read_zone(const char *text, int32_t *seconds)
+{
+    unsigned hours, minutes = 0;
+    char sign = '+', end;
+    if (*text == '+' || *text == '-')
+        sign = *text++;
+    int got = sscanf(text, "%2u:%2u%c", &hours, &minutes, &end);
+    if (got < 1 || got > 2 || (got == 1 && strlen(text) > 2) || hours > 23 || minutes > 59)
+        return false;
+    *seconds = (int32_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+    return true;
+}
+
 bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT])
 {
     static const char *const names[REMED_TIMEOUT_COUNT] = {
@@ -101,8 +114,7 @@ bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT])
     return false;
 }
 
-/* The line of the fault with a caret under its column. */
-static void show_place(const char *text, size_t length, const struct remed_error *error)
+void show_place(const char *text, size_t length, const struct remed_error *error)
 {
     const char *line = text, *end = text + length;
     for (uint32_t i = 1; i < error->line && line < end; i++) {

@@ -17,6 +17,9 @@ static const char help[] =
     "  watch    print records as they come\n"
     "  snapshot print the newest record of each key\n"
     "  audit    compare the state of two repositories\n"
+    "  parse    turn lines of a middlebox's log into records\n"
+    "  listen   publish what the logs of middleboxes say, as they come\n"
+    "  rules    list or check rule sets for logs\n"
     "\n"
     "  -h, --help      this help; 'remediate COMMAND --help' for a command's\n"
     "  -V, --version   the version\n"
@@ -31,7 +34,8 @@ int main(int argc, char **argv)
     } commands[] = {{"mirror", command_mirror}, {"flows", command_flows},
                     {"policy", command_policy}, {"publish", command_publish},
                     {"watch", command_watch},   {"snapshot", command_snapshot},
-                    {"audit", command_audit}};
+                    {"audit", command_audit},   {"listen", command_listen},
+                    {"parse", command_parse},   {"rules", command_rules}};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report */
     if (argc < 2)
         return usage_error("", "no command");

@@ -20,6 +20,9 @@ int command_publish(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_snapshot(int argc, char **argv);
 int command_audit(int argc, char **argv);
+int command_listen(int argc, char **argv);
+int command_parse(int argc, char **argv);
+int command_rules(int argc, char **argv);
 
 /* Says "remediate: …" on standard error; returns EXIT_FAILED, or EXIT_USAGE with a hint at --help.
  */
@@ -34,11 +37,21 @@ bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *numb
 bool read_time(const char *text, uint64_t *ns);
 /* 4096, 64kB, 64MiB, 1GiB. */
 bool read_size(const char *text, uint64_t *bytes);
+/* +1, -5:30, as seconds east of Greenwich. */
+bool read_zone(const char *text, int32_t *seconds);
 /* NAME=TIME for a flow timeout. */
 bool read_timeout(const char *text, uint64_t timeouts[REMED_TIMEOUT_COUNT]);
 
 /* A policy from a file, or from the text itself; complains with place and caret. NULL: it did. */
 struct remed_policy *load_policy(const char *argument);
+
+/* The whole of a file, to be freed; NULL: it complained. */
+char *read_file(const char *path, size_t *length);
+/* The line of a fault with a caret under its column, on standard error. */
+void show_place(const char *text, size_t length, const struct remed_error *error);
+/* A rule set by the name of a shipped one, or from a file; complains with place and caret. NULL: it
+ * did. */
+struct remed_log_rules *load_rules(const char *argument, const struct remed_log_rules_opts *opts);
 
 /* Sets random seeds and an allocator for large tables. */
 bool prepare_filter_opts(struct remed_filter_opts *opts);

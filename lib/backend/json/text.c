@@ -65,8 +65,9 @@ bool remed_json_parse_time(const char *text, uint64_t *ns)
 static const struct {
     const char *name;
     uint8_t number;
-} protocols[] = {{"any", 0},  {"icmp", 1}, {"tcp", 6},    {"udp", 17},   {"dccp", 33},
-                 {"gre", 47}, {"esp", 50}, {"icmp6", 58}, {"sctp", 132}, {"udplite", 136}};
+} protocols[] = {{"any", 0},    {"icmp", 1},   {"igmp", 2},     {"tcp", 6},
+                 {"udp", 17},   {"dccp", 33},  {"gre", 47},     {"esp", 50},
+                 {"icmp6", 58}, {"sctp", 132}, {"udplite", 136}};
 
 const char *remed_json_protocol_name(unsigned protocol)
 {

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Streams: connections that are accepted, in the clear or over TLS, and standard input.
+ *
+ * A connection is read one buffer at a turn. It is closed when its peer closes it, when it was idle
+ * for too long, or when TLS fails; one too many is closed at once, and counted.
+ *
+ * Threads: one thread a listener.
+ */
+#include "backend/syslog/listener.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define ACCEPTS_A_TURN 64
+#define HANDSHAKE_NS (10 * REMED_NS_PER_S)
+#define SAY_NS REMED_NS_PER_S /* who is refused must not fill a log */
+
+/* The row of a connection's peer, as it is now: any look-up of another may move it. */
+static void find_row(struct remed_listener *listener, struct connection *connection)
+{
+    connection->row = remed_source_address(listener, connection->input->row, connection->family,
+                                           connection->address);
+}
+
+static int on_frame(void *context, const struct remed_syslog_frame *frame)
+{
+    struct remed_listener *listener = context;
+    struct connection *connection = listener->rest.connection;
+    if (connection != NULL && listener->opts.by_host) /* the line before was counted elsewhere */
+        find_row(listener, connection);
+    remed_listener_line(listener, connection != NULL ? connection->row : listener->rest.pipe->row,
+                        frame->text, frame->length, connection != NULL && frame->cut != 0);
+    return listener->stopped;
+}
+
+static int make_frames(struct remed_listener *listener, uint32_t framing,
+                       struct remed_syslog_frames **frames)
+{
+    struct remed_syslog_frames_opts opts;
+    remed_syslog_frames_opts_init(&opts, sizeof opts);
+    opts.max_frame = listener->opts.max_line;
+    opts.framing = framing;
+    opts.frame = on_frame;
+    opts.context = listener;
+    opts.allocator = &listener->allocator;
+    return remed_syslog_frames_new(frames, &opts, NULL);
+}
+
+void remed_stream_close(struct remed_listener *listener, struct connection *connection)
+{
+    if (listener->rest.connection == connection)
+        listener->rest = (struct rest){.at = 0};
+    *(connection->previous != NULL ? &connection->previous->next : &listener->connections) =
+        connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    remed_tls_end(connection->ssl);
+    close(connection->watch.fd);
+    remed_syslog_frames_free(connection->frames);
+    remed_release(&listener->allocator, connection, sizeof *connection);
+    listener->connection_count--;
+}
+
+/* Counts what the deframer passed over since the last time. */
+static void count_oversize(struct remed_listener *listener, struct remed_syslog_frames *frames,
+                           uint64_t *seen, uint32_t row)
+{
+    struct remed_syslog_frames_stats stats;
+    remed_syslog_frames_stats(frames, &stats, sizeof stats);
+    remed_source(listener, row)->oversize += stats.oversize - *seen;
+    *seen = stats.oversize;
+}
+
+/* The stream is over: what has no trailer is a line too. */
+static void finish(struct remed_listener *listener, struct connection *connection)
+{
+    listener->rest = (struct rest){.connection = connection};
+    remed_syslog_frames_end(connection->frames);
+    remed_stream_close(listener, connection);
+}
+
+static void refuse(struct remed_listener *listener, struct connection *connection, const char *why)
+{
+    find_row(listener, connection);
+    remed_source(listener, connection->row)->refused++;
+    if (listener->now - listener->said >= SAY_NS || listener->said == 0) {
+        listener->said = listener->now; /* the counters tell of those between */
+        remed_listener_say(listener, REMED_LOG_NOTICE, "%s: refused a connection of %s: %s",
+                           remed_source(listener, connection->input->row)->name,
+                           remed_source(listener, connection->row)->name, why);
+    }
+    remed_stream_close(listener, connection);
+}
+
+/* Hands out what lies in the buffer, up to a stop. */
+static void push_rest(struct remed_listener *listener)
+{
+    struct rest *rest = &listener->rest;
+    struct remed_syslog_frames *frames =
+        rest->connection != NULL ? rest->connection->frames : rest->pipe->frames;
+    rest->at += remed_syslog_frames_push(frames, listener->buffer + rest->at, rest->end - rest->at);
+    if (rest->connection != NULL) {
+        find_row(listener, rest->connection);
+        count_oversize(listener, frames, &rest->connection->oversize, rest->connection->row);
+    } else {
+        count_oversize(listener, frames, &rest->pipe->oversize, rest->pipe->row);
+    }
+}
+
+/* Above 0: bytes; 0: the end; negative: what tls.c says. */
+static long read_some(struct remed_listener *listener, struct connection *connection)
+{
+    if (connection->ssl != NULL)
+        return remed_tls_read(connection->ssl, listener->buffer, sizeof listener->buffer);
+    long got = read(connection->watch.fd, listener->buffer, sizeof listener->buffer);
+    if (got >= 0)
+        return got;
+    return errno == EAGAIN || errno == EINTR ? TLS_WANTS_READ : TLS_CUT;
+}
+
+/* Reads while TLS itself holds bytes that epoll does not see, else once. */
+static void read_connection(struct remed_listener *listener, struct connection *connection)
+{
+    do {
+        long got = read_some(listener, connection);
+        if (got == TLS_WANTS_READ || got == TLS_WANTS_WRITE)
+            return;
+        listener->received = remed_listener_clock();
+        connection->heard = listener->now;
+        find_row(listener, connection);
+        if (got <= 0) {
+            finish(listener, connection);
+            return;
+        }
+        listener->rest = (struct rest){.connection = connection, .end = (size_t)got};
+        push_rest(listener);
+    } while (!listener->stopped && remed_tls_has_more(connection->ssl));
+    if (!listener->stopped)
+        listener->rest = (struct rest){.at = 0};
+}
+
+void remed_stream_hand_out(struct remed_listener *listener)
+{
+    struct connection *connection = listener->rest.connection;
+    if (connection != NULL)
+        find_row(listener, connection);
+    if (listener->rest.at < listener->rest.end)
+        push_rest(listener);
+    if (listener->stopped)
+        return;
+    listener->rest = (struct rest){.at = 0};
+    if (connection != NULL && remed_tls_has_more(connection->ssl))
+        read_connection(listener, connection);
+}
+
+static void shake(struct remed_listener *listener, struct connection *connection)
+{
+    char why[160];
+    int step = remed_tls_shake(connection->ssl);
+    if (step == TLS_WANTS_READ || step == TLS_WANTS_WRITE) {
+        remed_listener_rewatch(listener, &connection->watch,
+                               step == TLS_WANTS_READ ? EPOLLIN : EPOLLOUT);
+        return;
+    }
+    if (step < 0) {
+        remed_tls_reason(why, sizeof why);
+        refuse(listener, connection, why);
+        return;
+    }
+    connection->shaking = false;
+    connection->heard = listener->now;
+    remed_listener_rewatch(listener, &connection->watch, EPOLLIN);
+    if (remed_tls_has_more(connection->ssl))
+        read_connection(listener, connection);
+}
+
+static void connection_ready(struct remed_listener *listener, struct watch *watch, uint32_t events)
+{
+    struct connection *connection = (struct connection *)(void *)watch;
+    (void)events; /* an error is read as one */
+    if (connection->shaking)
+        shake(listener, connection);
+    else
+        read_connection(listener, connection);
+}
+
+/* Takes the descriptor, whatever comes. */
+static void welcome(struct remed_listener *listener, struct input *input, int fd,
+                    const struct sockaddr *from)
+{
+    const int on = 1;
+    struct connection *made = remed_allocate(&listener->allocator, sizeof *made);
+    if (made == NULL) {
+        close(fd);
+        remed_source(listener, input->row)->refused++;
+        return;
+    }
+    made->watch = (struct watch){.fd = fd, .ready = connection_ready};
+    made->input = input;
+    made->heard = listener->now;
+    remed_from_sockaddr(from, &made->family, made->address);
+    made->next = listener->connections;
+    if (made->next != NULL)
+        made->next->previous = made;
+    listener->connections = made;
+    listener->connection_count++;
+    if (made->family != 0)
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (listener->connection_count > listener->opts.max_connections) {
+        refuse(listener, made, "there are too many");
+        return;
+    }
+    made->shaking = input->tls != NULL;
+    if ((made->shaking && (made->ssl = remed_tls_begin(input->tls, fd)) == NULL) ||
+        make_frames(listener, REMED_SYSLOG_AUTO, &made->frames) < 0 ||
+        remed_listener_watch(listener, &made->watch, EPOLLIN) < 0) {
+        refuse(listener, made, "no memory");
+        return;
+    }
+    find_row(listener, made);
+    remed_source(listener, made->row)->connections++;
+    if (listener->sweep == UINT64_MAX)
+        listener->sweep = listener->now + SWEEP_NS;
+}
+
+void remed_stream_accept(struct remed_listener *listener, struct watch *watch, uint32_t events)
+{
+    struct input *input = (struct input *)(void *)watch;
+    (void)events;
+    for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
+        struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+        socklen_t size = sizeof from;
+        int fd = accept4(watch->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            welcome(listener, input, fd, (const struct sockaddr *)&from);
+            continue;
+        }
+        if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+            return; /* none, or one that went away again */
+        remed_listener_say(listener, REMED_LOG_WARNING, "cannot accept: %s", strerror(errno));
+        input->paused = true; /* it would be told of at once again */
+        remed_listener_rewatch(listener, watch, 0);
+        if (listener->sweep == UINT64_MAX)
+            listener->sweep = listener->now + SWEEP_NS;
+        return;
+    }
+}
+
+static bool is_overdue(const struct remed_listener *listener, const struct connection *connection)
+{
+    uint64_t quiet = listener->now - connection->heard;
+    return quiet > (connection->shaking ? HANDSHAKE_NS : connection->input->idle);
+}
+
+void remed_stream_sweep(struct remed_listener *listener)
+{
+    for (uint32_t i = 0; i < listener->input_count; i++)
+        if (listener->inputs[i]->paused) {
+            listener->inputs[i]->paused = false;
+            remed_listener_rewatch(listener, &listener->inputs[i]->watch, EPOLLIN);
+        }
+    struct connection *next;
+    for (struct connection *at = listener->connections; at != NULL && !listener->stopped;
+         at = next) {
+        next = at->next;
+        if (!is_overdue(listener, at))
+            continue;
+        if (at->shaking) {
+            refuse(listener, at, "no handshake in time");
+            continue;
+        }
+        find_row(listener, at);
+        finish(listener, at);
+    }
+    listener->sweep = listener->connections != NULL ? listener->now + SWEEP_NS : UINT64_MAX;
+}
+
+int remed_pipe_init(struct remed_listener *listener, struct input *input, struct remed_error *error)
+{
+    if (make_frames(listener, REMED_SYSLOG_LINES, &input->frames) < 0)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for standard input");
+    return 0;
+}
+
+void remed_pipe_ready(struct remed_listener *listener, struct watch *watch, uint32_t events)
+{
+    struct input *input = (struct input *)(void *)watch;
+    (void)events;
+    long got = read(STDIN_FILENO, listener->buffer, sizeof listener->buffer);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    listener->received = remed_listener_clock();
+    listener->rest = (struct rest){.pipe = input, .end = got > 0 ? (size_t)got : 0};
+    if (got > 0) {
+        push_rest(listener);
+    } else {
+        input->ended = true;
+        if (input->watch.fd >= 0)
+            epoll_ctl(listener->epoll, EPOLL_CTL_DEL, input->watch.fd, NULL);
+        remed_syslog_frames_end(input->frames);
+    }
+    if (!listener->stopped || listener->rest.end == 0)
+        listener->rest = (struct rest){.at = 0};
+}
