@@ -273,8 +273,6 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
         return literal_at(machine, step, at, end) ? at : NULL;
     case REMED_CODE_NOT:
         return literal_at(machine, step, at, end) ? NULL : at;
-    case REMED_CODE_LACKS:
-        return find(machine, step, at, end) == NULL ? at : NULL;
     case REMED_CODE_OPEN:
         machine->span[step->slot - REMED_SLOT_NAME].text = at;
         return at;
@@ -284,8 +282,6 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
         return remed_log_walk_run(
             machine, REMED_ITEM(machine->rules->walks, struct remed_log_walk, step->target), at,
             end);
-    case REMED_CODE_REST:
-        return end;
     default: /* REMED_CODE_END */
         return skip_blanks(at, end) == end ? end : NULL;
     }
@@ -344,6 +340,11 @@ static inline const uint8_t *pass(struct remed_log_machine *machine,
     case REMED_CODE_FIND:
         next = find(machine, step, at, end);
         return next != NULL ? next + step->length : NULL;
+    case REMED_CODE_LACKS:
+        return (size_t)(end - at) < step->length || find(machine, step, at, end) == NULL ? at
+                                                                                         : NULL;
+    case REMED_CODE_REST:
+        return end;
     default:
         return take(machine, step, at, end);
     }

@@ -254,11 +254,28 @@ static inline const uint8_t *remed_find(const uint8_t *at, const uint8_t *end, c
         }
     }
 #endif
+#if defined(__SSE2__)
+    if (at <= last && end - at >= 16) { /* fewer than 16 places, but 16 bytes */
+        __m128i heads = _mm_loadu_si128((const __m128i *)(const void *)at);
+        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(heads, first));
+        for (hits &= (2u << (last - at)) - 1; hits != 0; hits &= hits - 1) {
+            const uint8_t *hit = at + __builtin_ctz(hits);
+            if (hit[length - 1] == bytes[length - 1] && memcmp(hit, bytes, length) == 0)
+                return hit;
+        }
+        return NULL;
+    }
+    for (; at <= last; at++)
+        if (at[0] == bytes[0] && at[length - 1] == bytes[length - 1] &&
+            memcmp(at, bytes, length) == 0)
+            return at;
+#else
     while (at <= last && (at = memchr(at, bytes[0], (size_t)(last - at) + 1)) != NULL) {
         if (memcmp(at, bytes, length) == 0)
             return at;
         at++;
     }
+#endif
     return NULL;
 }
 
