@@ -213,6 +213,15 @@ struct remed_digest {
 REMED_API void remed_replica_digest(const struct remed_replica *replica, uint32_t leaf,
                                     struct remed_digest *digest);
 
+/**
+ * Tells in which leaf a key's entry is counted, on every machine: to compare with a table that is
+ * far, ask it for its digests, and then for the entries of the leaves that differ.
+ * @param key canonical, as remed_record_key() writes it; not NULL
+ * @param key_length its bytes
+ * @return below ::REMED_DIGEST_LEAVES
+ */
+REMED_API uint32_t remed_replica_leaf(const uint8_t *key, size_t key_length);
+
 /** How an entry differs between two replicas. */
 enum remed_difference {
     REMED_DIFFERENCE_MISSING = 0, /**< in the first alone */

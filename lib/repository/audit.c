@@ -16,7 +16,7 @@ static const uint64_t leaf_secret[2] = {0x2545f4914f6cdd1dull, 0x9fb21c651e98df2
 static const uint64_t sum_secret[2][2] = {{0xd6e8feb86659fd93ull, 0xa0761d6478bd642full},
                                           {0xe7037ed1a0b428dbull, 0x8ebc6af09c88c6e3ull}};
 
-uint32_t remed_digest_leaf(const uint8_t *key, size_t length)
+uint32_t remed_replica_leaf(const uint8_t *key, size_t length)
 {
     return (uint32_t)(remed_hash_bytes(key, length, leaf_secret) % REMED_DIGEST_LEAVES);
 }

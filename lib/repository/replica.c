@@ -202,7 +202,7 @@ static void insert(struct remed_replica *replica, const struct candidate *candid
         link_mark(replica, entry);
         return;
     }
-    entry->leaf = (uint16_t)remed_digest_leaf(candidate->key, candidate->key_length);
+    entry->leaf = (uint16_t)remed_replica_leaf(candidate->key, candidate->key_length);
     remed_digest_part(candidate->key, candidate->key_length, candidate->record, entry->as.sum);
     digest_add(replica, entry, 1);
     replica->stats.entries++;

@@ -71,8 +71,7 @@ int remed_replica_put_mark(struct remed_replica *replica, const struct remed_mar
 /* An entry's record. What is in the table was decoded before, so this can't fail but for memory. */
 int remed_entry_record(const struct remed_entry *entry, struct remed_record *record);
 
-/* The leaf of a key, and what key and body add to its digest; the same everywhere. */
-uint32_t remed_digest_leaf(const uint8_t *key, size_t length);
+/* What key and body add to their leaf's digest; the same everywhere. */
 void remed_digest_part(const uint8_t *key, size_t key_length, const struct remed_record *record,
                        uint64_t sum[2]);
 

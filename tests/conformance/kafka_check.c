@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The conformance suite on a real Kafka broker: REMED_KAFKA is "host:port", REMED_KAFKA_QUERY more
- * parameters. In the clear also the headers, as another consumer sees them, and positions that are
- * none.
+ * parameters. In the clear also the headers, as another consumer sees them, positions that are
+ * none, a topic that the broker compacts, and topics that it refuses.
  */
 #include "conformance/live.h"
 #include "conformance/conformance.h"
@@ -112,6 +112,131 @@ static unsigned check_positions(void)
     return failed;
 }
 
+#define COMPACTED_KEYS 500u
+#define ROUNDS 40u
+
+struct counting {
+    uint64_t delivered, received;
+    bool caught_up;
+    uint32_t value[COMPACTED_KEYS], disorder;
+};
+
+static void count_delivered(void *context, uint64_t tag, int code)
+{
+    (void)tag;
+    if (code != 0)
+        live_die("a message for the compacted topic is lost");
+    ((struct counting *)context)->delivered++;
+}
+
+static void count_message(void *context, const struct remed_message *message)
+{
+    struct counting *counting = context;
+    uint32_t key = 0, value = 0;
+    memcpy(&key, message->key, sizeof key);
+    if (message->value_length >= sizeof value)
+        memcpy(&value, message->value, sizeof value);
+    counting->received++;
+    counting->disorder += value < counting->value[key];
+    counting->value[key] = value;
+}
+
+static void count_caught_up(void *context)
+{
+    ((struct counting *)context)->caught_up = true;
+}
+
+static struct remed_transport *open_counting(const char *uri, struct counting *counting)
+{
+    struct remed_transport_opts opts;
+    live_opts(&opts);
+    opts.events = (struct remed_transport_events){.context = counting,
+                                                  .delivered = count_delivered,
+                                                  .message = count_message,
+                                                  .caught_up = count_caught_up};
+    return live_open(uri, &opts);
+}
+
+/* All values of all keys, in order; then one that makes the segments before it complete. */
+static void publish_rounds(const char *uri)
+{
+    struct counting counting = {.delivered = 0};
+    struct remed_transport *transport = open_counting(uri, &counting);
+    uint8_t bytes[100] = {0};
+    for (uint32_t i = 0; i < ROUNDS * COMPACTED_KEYS; i++) {
+        uint32_t key = i % COMPACTED_KEYS, value = i / COMPACTED_KEYS + 1;
+        memcpy(bytes, &value, sizeof value);
+        const struct remed_message message = {.key = (const uint8_t *)&key,
+                                              .key_length = sizeof key,
+                                              .value = bytes,
+                                              .value_length = sizeof bytes};
+        while (remed_transport_publish(transport, &message, i, NULL) < 0)
+            live_drive(transport, 10);
+    }
+    while (counting.delivered < ROUNDS * COMPACTED_KEYS)
+        live_drive(transport, 100);
+    remed_transport_close(transport, NULL);
+}
+
+/* What a newcomer gets; it must be the newest of each key, whatever was cleaned away. */
+static bool read_newest(const char *uri, uint64_t *received)
+{
+    struct counting counting = {.delivered = 0};
+    struct remed_transport *transport = open_counting(uri, &counting);
+    bool right = remed_transport_subscribe(transport, "begin", NULL) == 0;
+    while (right && !counting.caught_up)
+        live_drive(transport, 100);
+    remed_transport_close(transport, NULL);
+    for (uint32_t key = 0; key < COMPACTED_KEYS; key++)
+        right = right && counting.value[key] == ROUNDS;
+    *received = counting.received;
+    return right && counting.disorder == 0;
+}
+
+/* The broker cleans the topic, and until it has and after, a newcomer gets the newest of each. */
+static unsigned check_compaction(void)
+{
+    char uri[256];
+    uint64_t received = 0;
+    bool right = true;
+    snprintf(uri, sizeof uri,
+             "kafka://%s/compacted-%lu?config.segment.bytes=65536&"
+             "config.min.cleanable.dirty.ratio=0.01",
+             server, run);
+    publish_rounds(uri);
+    uint64_t limit = live_now() + 60 * LIVE_SECOND;
+    do
+        right = read_newest(uri, &received);
+    while (right && received > ROUNDS * COMPACTED_KEYS / 4 && live_now() < limit);
+    right = right && received <= ROUNDS * COMPACTED_KEYS / 4;
+    printf("  kafka: the newest of each key after compaction (%llu of %u messages left) ... %s\n",
+           (unsigned long long)received, ROUNDS * COMPACTED_KEYS, right ? "passed" : "FAILED");
+    return !right;
+}
+
+/* What the broker will never make is an error, and no wait without end. */
+static unsigned check_refused_topic(void)
+{
+    static const char *const wrong[] = {"config.segment.bytes=many", "replication=7"};
+    unsigned failed = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        char uri[256];
+        struct counting counting = {.delivered = 0};
+        struct remed_error error = {0};
+        uint64_t limit = live_now() + 30 * LIVE_SECOND;
+        int rc = 0;
+        snprintf(uri, sizeof uri, "kafka://%s/refused-%lu?%s", server, run, wrong[i]);
+        struct remed_transport *transport = open_counting(uri, &counting);
+        bool subscribed = remed_transport_subscribe(transport, "begin", NULL) == 0;
+        while (subscribed && rc >= 0 && live_now() < limit)
+            rc = remed_transport_process(transport, live_now(), &error);
+        remed_transport_close(transport, NULL);
+        failed += rc != REMED_EINVAL;
+        printf("  kafka: %s ... %s\n", wrong[i], rc == REMED_EINVAL ? error.message : "FAILED");
+    }
+    return failed;
+}
+
 int main(void)
 {
     const struct remed_transport_driver *drivers[] = {remed_kafka_driver()};
@@ -131,6 +256,8 @@ int main(void)
         failed += check_headers("", NULL, "remediate=1");
         failed += check_headers("?headers=no", "fw1", "");
         failed += check_positions();
+        failed += check_compaction();
+        failed += check_refused_topic();
     }
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

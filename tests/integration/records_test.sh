@@ -50,6 +50,33 @@ same 7 "$(grep -c ^missing "$work/report")"
 same 1 "$(grep -c ^extra "$work/report")"
 same 1 "$(grep -c '^field *outside' "$work/report")"
 
+echo "by digest: a table far away is compared, and only the leaves that differ are shipped"
+"$remediate" snapshot "$work/other" --digest >"$work/digest"
+[ "$(wc -c <"$work/digest")" -lt 250000 ]
+code=0
+"$remediate" audit "$work/snapshot" "$work/digest" --json >"$work/report" || code=$?
+same 1 "$code"
+same 9 "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["differ"])' "$work/report")"
+leaves=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["list"])' "$work/report")
+"$remediate" snapshot "$work/other" --leaves "$leaves" >"$work/part"
+[ "$(wc -l <"$work/part")" -lt 50 ]
+code=0
+"$remediate" audit "$work/snapshot" "$work/part" --leaves "$leaves" >"$work/report" || code=$?
+same 1 "$code"
+same 7 "$(grep -c ^missing "$work/report")"
+same 1 "$(grep -c ^extra "$work/report")"
+same 1 "$(grep -c '^field *outside' "$work/report")"
+"$remediate" snapshot "file://$work/a" --digest >"$work/digest"
+"$remediate" audit "$work/snapshot" "$work/digest" | grep -q '^entries 5000 and 5000: of 4096 leaves 0 differ'
+echo "1 x" >>"$work/digest"
+code=0
+"$remediate" audit "$work/snapshot" "$work/digest" 2>"$work/error" >/dev/null || code=$?
+same 1 "$code"
+grep -q 'no line of a digest' "$work/error"
+code=0
+"$remediate" snapshot "$work/snapshot" --leaves 5-4096 2>/dev/null >/dev/null || code=$?
+same 2 "$code"
+
 echo "snapshot files"
 "$remediate" snapshot "file://$work/a" --output "$work/saved"
 "$remediate" audit "$work/snapshot" "$work/saved" -q | grep -q '^entries 5000 and 5000: 5000 equal.*100.0000 %'

@@ -1,134 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * remediate snapshot: the newest of each key; remediate audit: how equal two of them are.
+ * remediate audit: how equal the newest of each key are in two places; with a digest of one of
+ * them, where they differ.
  *
  * Threads: one.
  */
 #include "carry.h"
 #include "keys.h"
+#include "leaves.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <string.h>
 
 #define DEFAULT_ENTRIES (1u << 20)
 
-static const char snapshot_help[] =
-    "Usage: remediate snapshot URI [OPTION]...\n"
-    "Prints the newest record of each key that a repository holds, one JSON object a line. URI "
-    "may\n"
-    "also be a file that --output wrote.\n"
-    "\n"
-    "  -o, --output FILE     write a replica's snapshot file instead, with its position and "
-    "removals\n"
-    "      --msgpack         the wire form of the records, one behind the other\n"
-    "      --verify FILE     take only records that a key of the file signed\n"
-    "      --max-entries N   most entries (default 1048576)\n"
-    "      --json            as it is: records are JSON anyway\n"
-    "  -h, --help            this help\n";
-
 static const char audit_help[] =
     "Usage: remediate audit A B [OPTION]...\n"
     "Compares the state of two repositories, of files of records ('-': standard input), or of\n"
     "those that 'snapshot --output' wrote:\n"
-    "what B misses of A, what it has beside, what is stale or otherwise different.\n"
+    "what B misses of A, what it has beside, what is stale or otherwise different. Of a file that\n"
+    "'snapshot --digest' wrote it tells the leaves that differ; of those alone 'snapshot "
+    "--leaves'\n"
+    "gives the records.\n"
     "Exit status: 0 equal, 1 different or failed, 2 wrong usage.\n"
     "\n"
     "  -q, --quiet           the summary alone\n"
+    "      --leaves LIST     only records of these leaves of the digest, such as 5,17-20\n"
     "      --verify FILE     take only records of a repository that a key of the file signed\n"
     "      --max-entries N   most entries of each (default 1048576)\n"
     "      --json            one JSON object a difference, and one for the summary\n"
     "  -h, --help            this help\n";
 
-static int write_wire(const struct remed_record *record)
-{
-    static uint8_t wire[REMED_RECORD_MAX];
-    size_t length;
-    if (remed_record_encode(record, wire, sizeof wire, &length) < 0 ||
-        fwrite(wire, 1, length, stdout) != length)
-        return fail("cannot write: %s", strerror(errno));
-    return EXIT_OK;
-}
-
-static int save(const struct remed_replica *replica, const char *path, const char *position)
-{
-    struct remed_error error;
-    return remed_replica_save(replica, path, position, &error) < 0 ? fail("%s", error.message)
-                                                                   : EXIT_OK;
-}
-
-static int snapshot(const char *uri, const char *output, bool msgpack, uint32_t max_entries,
-                    const struct remed_mac *mac)
-{
-    static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
-    struct remed_replica *replica = gather_replica(uri, max_entries, mac, position);
-    struct remed_record *record = NULL;
-    uint64_t cursor = 0;
-    int code = replica != NULL ? EXIT_OK : EXIT_FAILED;
-    if (replica != NULL && output != NULL)
-        code = save(replica, output, position);
-    else if (replica != NULL && remed_record_new(&record, NULL) < 0)
-        code = fail("no memory");
-    while (output == NULL && code == EXIT_OK && remed_replica_next(replica, &cursor, record) == 1)
-        code = msgpack ? write_wire(record) : print_record(stdout, record);
-    remed_record_free(record);
-    remed_replica_free(replica);
-    return code;
-}
-
-int command_snapshot(int argc, char **argv)
-{
-    enum { MSGPACK = 256, MAX_ENTRIES, VERIFY, JSON };
-    static const struct option options[] = {{"msgpack", no_argument, NULL, MSGPACK},
-                                            {"verify", required_argument, NULL, VERIFY},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"max-entries", required_argument, NULL, MAX_ENTRIES},
-                                            {"json", no_argument, NULL, JSON},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    uint64_t entries = DEFAULT_ENTRIES;
-    const char *output = NULL, *key_file = NULL;
-    struct keys keys = {.signer = 0};
-    bool msgpack = false;
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1)
-        switch (option) {
-        case 'o':
-            output = optarg;
-            break;
-        case MSGPACK:
-            msgpack = true;
-            break;
-        case MAX_ENTRIES:
-            if (!read_number(optarg, 16, 1u << 28, &entries))
-                return usage_error("snapshot", "'%s' is no number of entries", optarg);
-            break;
-        case VERIFY:
-            key_file = optarg;
-            break;
-        case JSON:
-            break;
-        case 'h':
-            fputs(snapshot_help, stdout);
-            return EXIT_OK;
-        default:
-            return bad_option("snapshot", option, argv);
-        }
-    if (argc - optind != 1)
-        return usage_error("snapshot", "one URI is needed");
-    catch_interrupts();
-    int code = load_verifier(&keys, key_file);
-    if (code == EXIT_OK)
-        code = snapshot(argv[optind], output, msgpack, (uint32_t)entries, keys_mac(&keys));
-    free_keys(&keys);
-    return code;
-}
-
 static const char *const causes[] = {"missing", "extra", "stale", "field"};
 
 struct telling {
     bool quiet, json;
+    struct leaves leaves;
+    uint64_t differences[4];
 };
 
 /* One side's body and version, as JSON. */
@@ -145,7 +53,10 @@ static void tell_side(const char *name, const struct remed_record *record)
 static void tell(void *context, enum remed_difference what, const struct remed_record *a,
                  const struct remed_record *b, const char *fields)
 {
-    const struct telling *telling = context;
+    struct telling *telling = context;
+    if (!leaves_have_record(&telling->leaves, a != NULL ? a : b))
+        return;
+    telling->differences[what]++;
     if (telling->quiet)
         return;
     if (telling->json) {
@@ -163,51 +74,100 @@ static void tell(void *context, enum remed_difference what, const struct remed_r
     }
 }
 
-static void summarize(const struct remed_audit *audit, bool json)
+/* A match that is not whole is not rounded to be. */
+static double percent(uint64_t equal, uint64_t all)
 {
-    uint64_t all = audit->equal + audit->differences[0] + audit->differences[1] +
-                   audit->differences[2] + audit->differences[3];
-    double match = all > 0 ? 100.0 * (double)audit->equal / (double)all : 100.0;
-    printf(json ? "{\"entries\":[%llu,%llu],\"equal\":%llu,\"missing\":%llu,\"extra\":%llu,"
-                  "\"stale\":%llu,\"field\":%llu,\"match_percent\":%.4f}\n"
-                : "entries %llu and %llu: %llu equal, %llu missing, %llu extra, %llu stale, "
-                  "%llu with other fields; state match %.4f %%\n",
-           (unsigned long long)audit->entries[0], (unsigned long long)audit->entries[1],
-           (unsigned long long)audit->equal, (unsigned long long)audit->differences[0],
-           (unsigned long long)audit->differences[1], (unsigned long long)audit->differences[2],
-           (unsigned long long)audit->differences[3], match);
+    double match = all > 0 ? 100.0 * (double)equal / (double)all : 100.0;
+    return equal != all && match > 99.9999 ? 99.9999 : match;
+}
+
+static bool summarize(const struct telling *telling, const struct remed_replica *a,
+                      const struct remed_replica *b)
+{
+    const uint64_t *different = telling->differences;
+    uint64_t entries[2] = {leaves_entries(&telling->leaves, a),
+                           leaves_entries(&telling->leaves, b)};
+    uint64_t equal = entries[0] - different[REMED_DIFFERENCE_MISSING] -
+                     different[REMED_DIFFERENCE_STALE] - different[REMED_DIFFERENCE_FIELD];
+    uint64_t all = entries[0] + different[REMED_DIFFERENCE_EXTRA];
+    printf(
+        telling->json ? "{\"entries\":[%llu,%llu],\"equal\":%llu,\"missing\":%llu,\"extra\":%llu,"
+                        "\"stale\":%llu,\"field\":%llu,\"match_percent\":%.4f}\n"
+                      : "entries %llu and %llu: %llu equal, %llu missing, %llu extra, %llu stale, "
+                        "%llu with other fields; state match %.4f %%\n",
+        (unsigned long long)entries[0], (unsigned long long)entries[1], (unsigned long long)equal,
+        (unsigned long long)different[0], (unsigned long long)different[1],
+        (unsigned long long)different[2], (unsigned long long)different[3], percent(equal, all));
+    return equal == all;
+}
+
+/* Where they differ is all that a digest can tell. */
+static int audit_digest(const struct remed_replica *a, const char *path,
+                        const struct telling *telling)
+{
+    static struct remed_digest theirs[REMED_DIGEST_LEAVES];
+    struct leaves differing = {.all = false};
+    struct remed_digest ours;
+    uint64_t entries = 0;
+    unsigned count = 0;
+    if (!digest_read(path, theirs))
+        return EXIT_FAILED;
+    for (uint32_t leaf = 0; leaf < REMED_DIGEST_LEAVES; leaf++) {
+        remed_replica_digest(a, leaf, &ours);
+        entries += theirs[leaf].count;
+        if (!leaves_have(&telling->leaves, leaf) ||
+            (ours.count == theirs[leaf].count && ours.sum[0] == theirs[leaf].sum[0] &&
+             ours.sum[1] == theirs[leaf].sum[1]))
+            continue;
+        leaves_add(&differing, leaf);
+        count++;
+    }
+    printf(telling->json ? "{\"entries\":[%llu,%llu],\"leaves\":%u,\"differ\":%u,\"list\":\""
+                         : "entries %llu and %llu: of %u leaves %u differ: ",
+           (unsigned long long)leaves_entries(&(struct leaves){.all = true}, a),
+           (unsigned long long)entries, REMED_DIGEST_LEAVES, count);
+    leaves_print(&differing);
+    puts(telling->json ? "\"}" : "");
+    return count == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+static int audit_replicas(const struct remed_replica *a, const struct remed_replica *b,
+                          struct telling *telling)
+{
+    struct remed_audit found;
+    if (remed_replica_audit(a, b, tell, telling, &found, sizeof found) < 0)
+        return fail("no memory");
+    return summarize(telling, a, b) ? EXIT_OK : EXIT_FAILED;
 }
 
 static int audit(const char *first, const char *second, uint32_t max_entries,
                  const struct remed_mac *mac, struct telling *telling)
 {
-    struct remed_audit found;
+    int code = EXIT_FAILED;
     struct remed_replica *a = gather_replica(first, max_entries, mac, NULL), *b = NULL;
-    if (a != NULL)
+    bool by_digest = digest_is_file(second);
+    if (a != NULL && !by_digest)
         b = gather_replica(second, max_entries, mac, NULL);
-    int rc = REMED_EIO;
-    if (a != NULL && b != NULL) {
-        rc = remed_replica_audit(a, b, tell, telling, &found, sizeof found);
-        if (rc < 0)
-            fail("no memory");
-        else
-            summarize(&found, telling->json);
-    }
+    if (a != NULL && by_digest)
+        code = audit_digest(a, second, telling);
+    else if (b != NULL)
+        code = audit_replicas(a, b, telling);
     remed_replica_free(a);
     remed_replica_free(b);
-    return rc == 0 ? EXIT_OK : EXIT_FAILED;
+    return code;
 }
 
 int command_audit(int argc, char **argv)
 {
-    enum { MAX_ENTRIES = 256, VERIFY, JSON };
+    enum { MAX_ENTRIES = 256, LEAVES, VERIFY, JSON };
     static const struct option options[] = {{"quiet", no_argument, NULL, 'q'},
+                                            {"leaves", required_argument, NULL, LEAVES},
                                             {"verify", required_argument, NULL, VERIFY},
                                             {"max-entries", required_argument, NULL, MAX_ENTRIES},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct telling telling = {false, false};
+    struct telling telling = {.leaves.all = true};
     uint64_t entries = DEFAULT_ENTRIES;
     struct keys keys = {.signer = 0};
     const char *key_file = NULL;
@@ -221,6 +181,10 @@ int command_audit(int argc, char **argv)
         case MAX_ENTRIES:
             if (!read_number(optarg, 16, 1u << 28, &entries))
                 return usage_error("audit", "'%s' is no number of entries", optarg);
+            break;
+        case LEAVES:
+            if (!leaves_parse(&telling.leaves, optarg))
+                return EXIT_USAGE;
             break;
         case VERIFY:
             key_file = optarg;

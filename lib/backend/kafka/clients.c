@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Making producer, consumer and topic. The producer is idempotent and never gives a message up, as
+ * Making producer and consumer. The producer is idempotent and never gives a message up, as
  * the queue is bounded and back-pressure tells the host; what the URI says of librdkafka's
  * properties comes after our own.
  *
@@ -86,7 +86,7 @@ static int make(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **client
     return 0;
 }
 
-static void wake_by(struct remed_kafka *kafka, rd_kafka_queue_t *queue)
+void remed_kafka_wake_by(struct remed_kafka *kafka, rd_kafka_queue_t *queue)
 {
     static const uint64_t one = 1;
     rd_kafka_queue_io_event_enable(queue, kafka->wake, &one, sizeof one);
@@ -118,8 +118,7 @@ int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *err
                                rd_kafka_err2str(code));
     }
     kafka->producer_queue = rd_kafka_queue_get_main(kafka->producer);
-    wake_by(kafka, kafka->producer_queue);
-    remed_kafka_make_topic(kafka, kafka->producer, &kafka->answers[0]);
+    remed_kafka_wake_by(kafka, kafka->producer_queue);
     return 0;
 }
 
@@ -147,21 +146,6 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
         return rc;
     rd_kafka_poll_set_consumer(kafka->consumer);
     kafka->consumer_queue = rd_kafka_queue_get_consumer(kafka->consumer);
-    wake_by(kafka, kafka->consumer_queue);
-    remed_kafka_make_topic(kafka, kafka->consumer, &kafka->answers[1]);
+    remed_kafka_wake_by(kafka, kafka->consumer_queue);
     return 0;
-}
-
-void remed_kafka_make_topic(struct remed_kafka *kafka, rd_kafka_t *client,
-                            rd_kafka_queue_t **answers)
-{
-    char why[REMED_KAFKA_TEXT];
-    rd_kafka_NewTopic_t *topic =
-        rd_kafka_NewTopic_new(kafka->topic, kafka->partitions, kafka->replication, why, sizeof why);
-    if (topic == NULL)
-        return; /* a name that no topic can have: publishing and subscribing will say so */
-    (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
-    *answers = rd_kafka_queue_new(client);
-    rd_kafka_CreateTopics(client, &topic, 1, NULL, *answers);
-    rd_kafka_NewTopic_destroy(topic);
 }

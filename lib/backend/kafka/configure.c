@@ -82,6 +82,8 @@ static int take_parameter(struct remed_kafka *kafka, const char *name, const cha
         return snprintf(kafka->group, sizeof kafka->group, "%s", value) < (int)sizeof kafka->group
                    ? 0
                    : remed_error_set(error, REMED_EINVAL, "kafka: group is too long");
+    if (strncmp(name, "config.", 7) == 0)
+        return remed_kafka_keep_config(kafka, name + 7, value, error);
     if (strcmp(name, "properties") == 0)
         return read_properties(kafka, value, error);
     return set(kafka->conf, name, value, error);

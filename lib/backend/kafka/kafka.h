@@ -39,6 +39,13 @@ struct remed_kafka_asking {
     atomic_int count; /* its answer; below 0 before */
 };
 
+/* One client's asking for the topic to be made. */
+struct remed_kafka_making {
+    rd_kafka_queue_t *answers; /* NULL: not asked now */
+    uint64_t retry_at;
+    bool done;
+};
+
 struct remed_kafka {
     char servers[1024];
     char topic[256];
@@ -53,8 +60,10 @@ struct remed_kafka {
     struct remed_kafka_sockets sockets;
     struct remed_kafka_asking asking;
     rd_kafka_queue_t *producer_queue, *consumer_queue;
-    rd_kafka_queue_t *answers[2]; /* to making the topic, by producer and by consumer */
-    int wake;                     /* eventfd */
+    struct remed_kafka_making making[2]; /* by producer and by consumer */
+    char topic_config[2048];             /* for a topic that is made: name, NUL, value, NUL, … */
+    size_t topic_config_used;
+    int wake; /* eventfd */
     struct remed_transport_events events;
     struct remed_log log;
     char *from; /* the subscription's, until partitions are assigned; NULL without */
@@ -75,9 +84,15 @@ int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri
 /* A client of a kind with its share of the settings; wakes the eventfd. */
 int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *error);
 int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *error);
-/* Asks for the topic to be made; that it is there already is fine. */
-void remed_kafka_make_topic(struct remed_kafka *kafka, rd_kafka_t *client,
-                            rd_kafka_queue_t **answers);
+/* Has a queue wake the eventfd. */
+void remed_kafka_wake_by(struct remed_kafka *kafka, rd_kafka_queue_t *queue);
+
+/* Keeps a setting of a topic that is made. */
+int remed_kafka_keep_config(struct remed_kafka *kafka, const char *name, const char *value,
+                            struct remed_error *error);
+/* Has the topic made; that it is there already is fine. Called by process until it is. */
+int remed_kafka_make_topic(struct remed_kafka *kafka, uint64_t now, struct remed_error *error);
+uint64_t remed_kafka_making_deadline(const struct remed_kafka *kafka);
 
 /* How many partitions the topic has: 0 while that is not known. Does not block. */
 int remed_kafka_partitions(struct remed_kafka *kafka, uint64_t now, struct remed_error *error);

@@ -137,7 +137,9 @@ static int kafka_process(void *state, uint64_t now, struct remed_error *error)
         more = rd_kafka_poll(kafka->producer, 0) > 0;
     if (kafka->fatal[0] != '\0')
         return remed_error_set(error, REMED_EIO, "kafka: %.200s", kafka->fatal);
-    int rc = kafka->subscribes ? remed_kafka_consume(kafka, now, error) : 0;
+    int rc = remed_kafka_make_topic(kafka, now, error);
+    if (rc == 0 && kafka->subscribes)
+        rc = remed_kafka_consume(kafka, now, error);
     return rc < 0 ? rc : rc > 0 || more;
 }
 
@@ -151,7 +153,8 @@ static uint64_t kafka_deadline(const void *state)
 {
     const struct remed_kafka *kafka = state;
     bool to_ask = kafka->subscribes && !kafka->assigned && !kafka->asking.begun;
-    return to_ask ? kafka->retry_at : UINT64_MAX; /* an answer wakes the eventfd */
+    uint64_t making = remed_kafka_making_deadline(kafka); /* answers wake the eventfd */
+    return to_ask && kafka->retry_at < making ? kafka->retry_at : making;
 }
 
 static size_t kafka_position(const void *state, char *text, size_t size)
@@ -181,8 +184,8 @@ static int kafka_close(void *state, struct remed_error *error)
     (void)error;
     kafka->closing = true;
     for (unsigned i = 0; i < 2; i++)
-        if (kafka->answers[i] != NULL)
-            rd_kafka_queue_destroy(kafka->answers[i]);
+        if (kafka->making[i].answers != NULL)
+            rd_kafka_queue_destroy(kafka->making[i].answers);
     if (kafka->producer != NULL)
         remed_kafka_close_producer(kafka);
     if (kafka->consumer != NULL)
