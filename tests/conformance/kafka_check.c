@@ -200,7 +200,7 @@ static unsigned check_compaction(void)
     uint64_t received = 0;
     bool right = true;
     snprintf(uri, sizeof uri,
-             "kafka://%s/compacted-%lu?config.segment.bytes=65536&"
+             "kafka://%s/compacted-%lu?config.segment.bytes=131072&batch.size=16384&"
              "config.min.cleanable.dirty.ratio=0.01",
              server, run);
     publish_rounds(uri);
