@@ -55,6 +55,15 @@ static inline size_t remed_text_length(const char *text, size_t most)
     return end != NULL ? (size_t)(end - text) : most;
 }
 
+/* The value of a hexadecimal digit; -1 for another character. */
+static inline int remed_hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
 static inline uint16_t remed_load16(const uint8_t *p)
 {
     return (uint16_t)((unsigned)p[0] << 8 | p[1]);

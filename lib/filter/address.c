@@ -28,22 +28,13 @@ unsigned remed_read_ipv4(const char *text, size_t length, uint32_t *address)
     return parts;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* One group of up to four hexadecimal digits; 0 when there is none. */
 static size_t read_group(const char *text, size_t length, unsigned *group)
 {
     size_t digits = 0;
     *group = 0;
-    while (digits < length && digits < 4 && hex(text[digits]) >= 0)
-        *group = *group << 4 | (unsigned)hex(text[digits++]);
+    while (digits < length && digits < 4 && remed_hex_digit(text[digits]) >= 0)
+        *group = *group << 4 | (unsigned)remed_hex_digit(text[digits++]);
     return digits;
 }
 

@@ -2,7 +2,7 @@
 /* The URIs of uri.h. Threads: no state. */
 #include "repository/uri.h"
 
-#include "base/base.h"
+#include "base/percent.h"
 #include "filter/units.h"
 
 static int bad(struct remed_error *error, const char *text, const char *why)
@@ -22,36 +22,6 @@ static bool is_scheme(const char *text, size_t length)
             return false;
     }
     return length > 0;
-}
-
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* Decodes %XX; false when it is badly escaped, has a NUL or does not fit. */
-static bool decode(char *to, size_t size, const char *from, size_t length)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < length; i++) {
-        char c = from[i];
-        if (c == '%') {
-            int high = length - i > 2 ? hex(from[i + 1]) : -1;
-            int low = length - i > 2 ? hex(from[i + 2]) : -1;
-            if (high < 0 || low < 0 || (high | low) == 0)
-                return false;
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        if (at + 1 >= size)
-            return false;
-        to[at++] = c;
-    }
-    to[at] = '\0';
-    return true;
 }
 
 static bool copy(char *to, size_t size, const char *from, size_t length)
@@ -85,7 +55,7 @@ int remed_uri_parse(struct remed_uri_parts *parts, const char *text, struct reme
             return bad(error, text, "its host is too long");
         at = host_end;
     }
-    if (!decode(parts->path, sizeof parts->path, at, (size_t)(stop - at)))
+    if (!remed_percent_decode(parts->path, sizeof parts->path, at, (size_t)(stop - at)))
         return bad(error, text, "its path is too long or badly escaped");
     if (query != NULL &&
         !copy(parts->query, sizeof parts->query, query + 1, (size_t)(end - query - 1)))
@@ -117,7 +87,7 @@ int remed_uri_parameter(const struct remed_uri *uri, const char *name, char *val
     size_t key_length, raw_length;
     while (next_pair(&at, &key, &key_length, &raw, &raw_length))
         if (key_length == strlen(name) && memcmp(key, name, key_length) == 0)
-            return decode(value, size, raw, raw_length) ? 1 : REMED_EINVAL;
+            return remed_percent_decode(value, size, raw, raw_length) ? 1 : REMED_EINVAL;
     return 0;
 }
 

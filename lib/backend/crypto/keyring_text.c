@@ -58,14 +58,6 @@ static int read_id(struct line *line, uint32_t *id)
     return 0;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static int base64_digit(char c)
 {
     return c >= 'A' && c <= 'Z'   ? c - 'A'
@@ -84,7 +76,7 @@ static int read_digits(struct line *line, unsigned bits, uint8_t secret[REMED_SE
     *length = *rest = 0;
     *spare = 0;
     for (; line->at < line->end; line->at++) {
-        int digit = bits == 4 ? hex_digit(*line->at) : base64_digit(*line->at);
+        int digit = bits == 4 ? remed_hex_digit(*line->at) : base64_digit(*line->at);
         if (digit < 0)
             break;
         *spare = *spare << bits | (uint32_t)digit;

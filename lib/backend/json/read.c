@@ -95,14 +95,6 @@ static uint8_t read_protocol(struct reading *reading, json_t *object)
     return (uint8_t)read_number(reading, object, "protocol", UINT8_MAX, 0);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* A text, or {"hex": …}. */
 static uint8_t *read_bytes(struct reading *reading, json_t *object, const char *key, unsigned slot,
                            uint32_t *length)
@@ -127,7 +119,7 @@ static uint8_t *read_bytes(struct reading *reading, json_t *object, const char *
     if (coded == NULL)
         memcpy(bytes, text, size);
     for (size_t i = 0; coded != NULL && i < size; i += 2) {
-        int high = hex(text[i]), low = hex(text[i + 1]);
+        int high = remed_hex_digit(text[i]), low = remed_hex_digit(text[i + 1]);
         if (high < 0 || low < 0)
             wrong(reading, key, "hexadecimal digits");
         bytes[i / 2] = (uint8_t)((unsigned)high << 4 | (unsigned)low);

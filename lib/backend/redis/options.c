@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reading of options.h. Threads: no state. */
 #include "backend/redis/options.h"
+#include "base/percent.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,44 +15,14 @@ static int refuse(struct remed_error *error, const char *what)
     return remed_error_set(error, REMED_EINVAL, "redis: %s", what);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* Decodes the %XX of what stands before the '@'; false when it does not fit or is badly escaped. */
-static bool decode(char *to, size_t size, const char *from, size_t length)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < length; i++) {
-        char c = from[i];
-        if (c == '%') {
-            int high = length - i > 2 ? hex(from[i + 1]) : -1;
-            int low = high >= 0 ? hex(from[i + 2]) : -1;
-            if (low < 0 || (high | low) == 0)
-                return false;
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        if (used + 1 >= size)
-            return false;
-        to[used++] = c;
-    }
-    to[used] = '\0';
-    return true;
-}
-
 static int read_user(struct remed_redis_options *options, const char *text, size_t length,
                      struct remed_error *error)
 {
     const char *colon = memchr(text, ':', length);
     size_t user = colon != NULL ? (size_t)(colon - text) : length;
-    if (!decode(options->user, sizeof options->user, text, user) ||
-        (colon != NULL &&
-         !decode(options->password, sizeof options->password, colon + 1, length - user - 1)))
+    if (!remed_percent_decode(options->user, sizeof options->user, text, user) ||
+        (colon != NULL && !remed_percent_decode(options->password, sizeof options->password,
+                                                colon + 1, length - user - 1)))
         return refuse(error, "the user or the password is too long or badly escaped");
     return 0;
 }
