@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/packages.sh
-install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libssl-dev libhiredis-dev redis-server openssl libdpdk-dev libmsgpack-dev liblognorm-dev libpcre2-dev tcpdump python3 fio
+install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libssl-dev libhiredis-dev libdpdk-dev libmsgpack-dev liblognorm-dev libpcre2-dev tcpdump python3 fio
 
 cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DREMED_BENCH=ON -DREMED_TESTS=OFF \
     >/dev/null
@@ -27,5 +27,4 @@ mkdir -p build/bench/disk # not in memory: this one is about syncing
 build/bench/tests/bench_file "$PWD/build/bench/disk"
 build/bench/tests/bench_log
 build/bench/tests/bench_filter "$capture"
-sh tests/bench/run_redis.sh build/bench/tests/bench_redis
 python3 tests/bench/bench_mirror.py build/bench/remediate "$capture" "$folder"

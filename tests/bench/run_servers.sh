@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Builds the benchmarks that need a server, starts real ones on the loopback, and prints one row for each:
 # us and the peer by turns in one run. Takes about two minutes for a server.
-# Usage: tests/bench/run_servers.sh [kafka]...; without a name, all of them
+# What Redis acknowledges is on the disk. A rate's ratio is better when larger, an age's when smaller.
+# Usage: tests/bench/run_servers.sh [kafka|redis]...; without a name, both
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/packages.sh
-install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libmsgpack-dev default-jre-headless maven python3 openssl
+install_missing gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libmsgpack-dev default-jre-headless maven python3 openssl \
+    libssl-dev libhiredis-dev redis-server
 
 cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DREMED_BENCH=ON -DREMED_TESTS=OFF \
     >/dev/null
@@ -35,7 +37,14 @@ bench_kafka() {
     bench_partition scale-bare headers=no
 }
 
+bench_redis() {
+    servers_start_redis
+    REMED_REDIS=127.0.0.1:$REDIS_PORT build/bench/tests/bench_redis
+}
+
 lscpu | sed -n 's/^Model name: */machine: /p'
-for server in "${@:-kafka}"; do
+[ $# -gt 0 ] || set -- kafka redis
+for server in "$@"; do
     "bench_$server"
+    servers_stop
 done

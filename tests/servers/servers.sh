@@ -122,4 +122,5 @@ servers_start_redis() {
 servers_stop() {
     [ -z "${KAFKA_PID:-}" ] || kill -9 "$KAFKA_PID" 2>/dev/null || true
     [ -z "${REDIS_PID:-}" ] || kill -9 "$REDIS_PID" 2>/dev/null || true
+    KAFKA_PID='' REDIS_PID=''
 }
