@@ -43,8 +43,9 @@ daemon off; master_process off; pid $work/nginx.pid; error_log $work/error.log;
 events { worker_connections 512; }
 http { access_log off; keepalive_requests 20; server { listen 10.78.0.2:80; root $work/www; } }
 EOF
-ip netns exec "$b" nginx -p "$work" -c "$work/nginx.conf" >/dev/null 2>&1 &
-ip netns exec "$b" iperf3 -s -B 10.78.0.2 >/dev/null 2>&1 &
+# All who send are on one processor: two would hand packets to the two taps in orders of their own.
+ip netns exec "$b" taskset -c 0 nginx -p "$work" -c "$work/nginx.conf" >/dev/null 2>&1 &
+ip netns exec "$b" taskset -c 0 iperf3 -s -B 10.78.0.2 >/dev/null 2>&1 &
 ip netns exec "$b" tcpdump -Z root -q -B 65536 -i eth0 -w "$work/source.pcap" 2>"$work/source.txt" &
 source=$!
 ip netns exec "$a" tcpdump -Z root -q -B 65536 -Q in -i far0 -w "$work/far.pcap" 2>"$work/far.txt" &
@@ -52,8 +53,8 @@ far=$!
 ip netns exec "$b" "$tool" mirror -p 'any : first 5' -i eth0 -o tap0 -B 131072 --json >"$work/report.json" &
 mirror=$!
 sleep 2
-ip netns exec "$a" wrk -t1 -c20 -d3 http://10.78.0.2:80/page >"$work/wrk.txt"
-ip netns exec "$a" iperf3 -c 10.78.0.2 -t 3 -b 200M -P 2 >"$work/iperf.txt"
+ip netns exec "$a" taskset -c 0 wrk -t1 -c20 -d3 http://10.78.0.2:80/page >"$work/wrk.txt"
+ip netns exec "$a" taskset -c 0 iperf3 -c 10.78.0.2 -t 3 -b 200M -P 2 >"$work/iperf.txt"
 sleep 1
 # remediate runs as the child of `ip netns exec`, which becomes it: the signal reaches it
 kill -INT $mirror && wait $mirror
