@@ -247,10 +247,19 @@ static int take_answer(struct remed_redis_publisher *publisher, struct remed_res
     return 0;
 }
 
+/* A batch that is not full waits for the answer to the one before, and gathers meanwhile: a server
+ * that syncs takes as long for one record as for all, and hands subscribers one entry, not many. */
+static bool is_ripe(const struct remed_redis_publisher *publisher)
+{
+    const struct remed_redis_batch *batch = publisher->unsent;
+    return publisher->under_way == 0 || batch->closed || batch->next != NULL ||
+           batch->count == BATCH_MESSAGES;
+}
+
 static bool may_send(const struct remed_redis_publisher *publisher)
 {
     const struct remed_redis_link *link = &publisher->link;
-    return link->state == REMED_REDIS_READY && publisher->unsent != NULL &&
+    return link->state == REMED_REDIS_READY && publisher->unsent != NULL && is_ripe(publisher) &&
            publisher->under_way < UNDER_WAY_MOST && remed_redis_buffer_held(&link->out) < OUT_BYTES;
 }
 
