@@ -112,7 +112,7 @@ static int read_key(struct remed_log_compiler *compiler, uint32_t number)
     return rc == 0 ? add_entry(compiler, number, &entry) : rc;
 }
 
-/* What parts key=value, where it is not a blank alone. */
+/* What parts key=value, where blanks do not. */
 static int read_separator(struct remed_log_compiler *compiler, uint32_t number)
 {
     const struct remed_log_token *token = &compiler->reader.token;

@@ -118,11 +118,12 @@ static const uint8_t *quoted(const uint8_t *at, const uint8_t *end, size_t *leng
 static enum taking walk_equals(struct walking *walking, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t separator = (uint8_t)walking->walk->separator;
+    const uint8_t tab = separator == ' ' ? '\t' : separator;
     enum taking taking = TAKE_ON;
     while (at < end && taking == TAKE_ON) {
         const uint8_t *key = at;
         size_t length;
-        while (at < end && *at != '=' && *at != '"' && !is_blank(*at) && *at != separator)
+        while (at < end && *at != '=' && *at != '"' && *at != separator && *at != tab)
             at++;
         if (at == end)
             break;
@@ -140,7 +141,7 @@ static enum taking walk_equals(struct walking *walking, const uint8_t *at, const
             value++;
             at = quoted(at, end, &length);
         } else {
-            while (at < end && !is_blank(*at) && *at != separator)
+            while (at < end && *at != separator && *at != tab)
                 at++;
             length = (size_t)(at - value);
         }
