@@ -285,6 +285,8 @@ static void headers(void)
         "Nov 24 10:00:00 host TAG: ",
         "<134>Nov  4 10:00:00 host TAG: ",
         "Nov 24 2026 10:00:00: TAG: ",
+        "<166>:Nov 24 10:00:00 UTC: TAG: ",
+        ":Nov 24 2026 10:00:00: TAG: ",
         "2026-11-24T10:00:00.123456+01:00 host x TAG: ",
         "<134>1 2026-11-24T10:00:00Z host app 123 - - TAG: ",
         "99 <134>Nov 24 10:00:00 host TAG: ",
