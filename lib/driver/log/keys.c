@@ -82,6 +82,21 @@ static bool has_key(const struct remed_log_compiler *compiler, uint32_t number)
     return false;
 }
 
+/* What parts key=value, where blanks do not. */
+static int read_separator(struct remed_log_compiler *compiler, uint32_t number)
+{
+    const struct remed_log_token *token = &compiler->reader.token;
+    struct remed_log_walk *walk = REMED_ITEM(compiler->rules->walks, struct remed_log_walk, number);
+    walk->separator = ' ';
+    if (token->kind != REMED_LOG_STRING)
+        return 0;
+    if (token->value_length != 1)
+        return remed_log_expected(&compiler->reader, compiler->error, "a separator of one byte");
+    walk->separator = token->value[0];
+    remed_log_next(&compiler->reader);
+    return 0;
+}
+
 static int open_list(struct remed_log_compiler *compiler)
 {
     if (!remed_log_is(&compiler->reader, "{"))
@@ -110,21 +125,6 @@ static int read_key(struct remed_log_compiler *compiler, uint32_t number)
     if (rc == 0 && !entry.stop)
         rc = read_want(compiler, &entry);
     return rc == 0 ? add_entry(compiler, number, &entry) : rc;
-}
-
-/* What parts key=value, where blanks do not. */
-static int read_separator(struct remed_log_compiler *compiler, uint32_t number)
-{
-    const struct remed_log_token *token = &compiler->reader.token;
-    struct remed_log_walk *walk = REMED_ITEM(compiler->rules->walks, struct remed_log_walk, number);
-    walk->separator = ' ';
-    if (token->kind != REMED_LOG_STRING)
-        return 0;
-    if (token->value_length != 1)
-        return remed_log_expected(&compiler->reader, compiler->error, "a separator of one byte");
-    walk->separator = token->value[0];
-    remed_log_next(&compiler->reader);
-    return 0;
 }
 
 int remed_log_compile_keys(struct remed_log_compiler *compiler, uint32_t *number)
