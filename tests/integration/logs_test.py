@@ -14,15 +14,17 @@ import subprocess
 import sys
 
 SETS = {
-    "aws_elb", "cgnat_a10", "cgnat_juniper", "cgnat_nfware", "checkpoint", "cisco_asa", "cisco_ftd",
-    "cisco_ios", "conntrack", "fortinet", "haproxy", "iptables", "juniper_srx", "mikrotik",
-    "netscreen", "nginx_ingress", "panw", "pfsense", "sonicwall", "sophos_xg", "traefik", "ubiquiti",
+    "aws_elb", "cef", "cgnat_a10", "cgnat_juniper", "cgnat_nfware", "checkpoint", "cisco_asa", "cisco_ftd",
+    "cisco_ios", "conntrack", "envoy", "fortinet", "haproxy", "iptables", "juniper_srx", "mikrotik",
+    "netscreen", "nginx_ingress", "panw", "pensando", "pfsense", "sonicwall", "sophos_xg", "traefik", "ubiquiti",
 }
 SILENT = ("none", "deny")
 
 NAME = "the line has a host's name where an address belongs"
 CONTENT = "the line has no ports: nothing to be made into a session"
+NO_CLIENT = "the client's address was not logged"
 EXPLAINED = {
+    ("cef", "cef_bypass", "no record: incomplete"): (1, "the line has no addresses"),
     ("cisco_asa", "302015", "no record: unmatched"): (2, NAME),
     ("cisco_asa", "302020", "no record: unmatched"): (2, NAME),
     ("cisco_asa", "302021", "no record: unmatched"): (1, NAME),
@@ -31,7 +33,9 @@ EXPLAINED = {
     ("cisco_asa", "304001", "no record: unknown"): (4, CONTENT),
     ("cisco_ftd", "302013", "no record: unmatched"): (1, NAME),
     ("cisco_ftd", "304001", "no record: unknown"): (1, CONTENT),
-    ("haproxy", "http", "no record: unmatched"): (5, "the client's address was not logged"),
+    ("envoy", "access_http", "no record: incomplete"): (1, NO_CLIENT),
+    ("envoy", "access_tcp", "no record: incomplete"): (1, NO_CLIENT),
+    ("haproxy", "http", "no record: unmatched"): (5, NO_CLIENT),
     ("iptables", "iptables_tcp", "no record: foreign"): (1, "a file's name, of grep, stands before the line"),
     ("iptables", "iptables_igmp", "no record: denied"): (2, "Shorewall says DROP; the source reads no prefix"),
     ("juniper_srx", "AAMW_HOST_INFECTED_EVENT_LOG", "no record: unknown"): (1, "the line names a host, no flow"),

@@ -231,11 +231,48 @@ static void walks(void)
     gives("s: 1.1.1.1, sp: 1, u: a, like b, d: 2.2.2.2, dp: 2", FLOW);
     use("rule a\n match keys spaced {" WANTED);
     gives("m=a b c s=1.1.1.1 sp=1 u=x\\=y d=2.2.2.2 dp=2  ", FLOW);
+    use("rule a\n match keys equals \",\" {" WANTED);
+    gives("s=1.1.1.1,sp=1,u=\"a,s=9.9.9.9\",d=2.2.2.2,dp=2", FLOW);
+    use("begin \"C:\" key:escaped \"|\" \"|\"\nrule a key \"a\\\\|b\"\n match escaped \"|\" \"|\" "
+        "keys spaced {" WANTED);
+    gives("C:a\\|b|c\\\\|s=1.1.1.1 sp=1 d=2.2.2.2 dp=2", FLOW);
+    outcome("C:a\\|b|c\\|s=1.1.1.1 sp=1 d=2.2.2.2 dp=2", REMED_LOG_UNMATCHED);
     use("rule a\n match columns \",\" from 1 { 1 src:ip 2 src.port:port 4 dst:ip 5 dst.port:port "
         "}\n "
         "proto udp\n event open\n give session\n");
     gives("1.1.1.1,1,\"a,\"\"b\",2.2.2.2,\"2\",x", FLOW);
     outcome("1.1.1.1,1,\"a,2.2.2.2,2", REMED_LOG_INCOMPLETE);
+}
+
+static void json(void)
+{
+    use("rule a\n match keys json { \"k.k\" \"v\"" WANTED);
+    gives("{\"s\":\"1.1.1.1\", \"sp\" : 1,\"k\":{\"k\":\"v\",\"d\":\"9.9.9.9\"},"
+          "\"d\":\"2.2.2.2\",\"dp\":\"2\"}",
+          FLOW);
+    gives("[{\"s\":\"1.1.1.1\",\"u\":\"\\\"s\\\":{\",\"sp\":1,\"k.k\":\"v\",\"t\":null,"
+          "\"d\":\"2.2.2.2\",\"dp\":2,\"s\":\"9.9.9.9\"}]",
+          FLOW);
+    gives("{\"l\":[\"s\",\"9.9.9.9\"],\"s\":\"1.1.1.1\",\"sp\":1,\"k\":[{\"k\":\"v\"},"
+          "{\"k\":\"w\"}],\"d\":\"2.2.2.2\",\"dp\":2,\"dp\":3}",
+          FLOW);
+    /* Of two flows in an array none is made; what a line's end cuts off is no value. */
+    outcome("[{\"k.k\":\"v\",\"s\":\"1.1.1.1\",\"sp\":1},{\"d\":\"2.2.2.2\",\"dp\":2}]",
+            REMED_LOG_INCOMPLETE);
+    outcome("{\"k.k\":\"v\",\"s\":\"1.1.1.1\",\"sp\":1,\"d\":\"2.2.2.2\",\"dp\":2",
+            REMED_LOG_INCOMPLETE);
+    outcome("{\"k.k\":\"v\",\"s\":\"1.1.1.1\",\"sp\":1} {\"d\":\"2.2.2.2\",\"dp\":2}",
+            REMED_LOG_INCOMPLETE);
+    outcome("{\"k\":\"v\",\"s\":\"1.1.1.1\"}", REMED_LOG_UNMATCHED);
+    outcome("{\"k.k\":\"v\",\"s\":\"1.1.1.1:1\"}", REMED_LOG_UNMATCHED);
+    outcome("\"k.k\":\"v\"", REMED_LOG_UNMATCHED);
+    outcome("", REMED_LOG_FOREIGN);
+    /* Deeper than any key is looked for. */
+    char deep[256] = "";
+    for (unsigned i = 0; i < 40; i++)
+        strcat(deep, "{\"\":");
+    strcat(deep, "{\"k.k\":\"w\"");
+    outcome(deep, REMED_LOG_UNMATCHED);
 }
 
 static void headers(void)
@@ -248,6 +285,8 @@ static void headers(void)
         "Nov 24 10:00:00 host TAG: ",
         "<134>Nov  4 10:00:00 host TAG: ",
         "Nov 24 2026 10:00:00: TAG: ",
+        "<166>:Nov 24 10:00:00 UTC: TAG: ",
+        ":Nov 24 2026 10:00:00: TAG: ",
         "2026-11-24T10:00:00.123456+01:00 host x TAG: ",
         "<134>1 2026-11-24T10:00:00Z host app 123 - - TAG: ",
         "99 <134>Nov 24 10:00:00 host TAG: ",
@@ -398,6 +437,7 @@ static const struct test_case cases[] = {
     {"addresses, ports and protocols are strict", types},
     {"options and alternatives", groups},
     {"walks over keys and columns", walks},
+    {"walks over JSON", json},
     {"headers are stepped over, and no further", headers},
     {"times, with and without year and zone", times},
     {"events, openers and records", events},

@@ -105,8 +105,9 @@ static void patterns(void)
     fails("rule a\n match $nothing\n", 2, 9, "a let above");
     fails("rule a\n match .. word\n", 2, 11, "a string");
     fails("rule a\n match .. \"x\" within many\n", 2, 22, "a number of bytes");
-    fails("rule a\n match keys some { }\n", 2, 13, "equals, colon, commas or spaced");
+    fails("rule a\n match keys some { }\n", 2, 13, "equals, colon, commas, spaced or json");
     fails("rule a\n match keys equals { \"a\" src:ip \"a\" dst:ip }\n", 2, 33, "twice");
+    fails("rule a\n match keys equals \"ab\" { }\n", 2, 20, "a separator of one byte");
     fails("rule a\n match columns \"ab\" { }\n", 2, 16, "one byte");
     fails("rule a\n match columns \",\" { 300 src:ip }\n", 2, 22, "a column's number");
     fails("rule a\n match columns \",\" { 1 src:ip 1 dst:ip }\n", 2, 33, "twice");

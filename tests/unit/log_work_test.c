@@ -46,7 +46,12 @@ static const struct shape {
               {"Built inbound TCP connection 1 for a:1.2.3.4/5", "("},
               {"1.2.3.4 - ", "x [ "},
               {"", "                "},
-              {"", "0123456789abcdef"}};
+              {"", "0123456789abcdef"},
+              {"", "{\"a\":"},
+              {"", "[{"},
+              {"{", "\"a\":1,"},
+              {"{\"a\":\"", "\\"},
+              {"CEF:0|a|", "\\|"}};
 
 static unsigned long long run(const struct remed_log_rules *rules, uint32_t start,
                               const struct shape *shape, size_t length)

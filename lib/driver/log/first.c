@@ -27,6 +27,7 @@ static bool may_start(unsigned type, uint8_t c)
         return remed_is_digit(c);
     case REMED_TYPE_PROTOCOL:
     case REMED_TYPE_STAMP:
+    case REMED_TYPE_MOMENT:
         return remed_is_digit(c) || remed_is_letter(c);
     case REMED_TYPE_QUOTED:
         return c == '"';

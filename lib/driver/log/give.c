@@ -21,10 +21,10 @@ static bool span_is(const struct remed_log_rules *rules, const struct remed_log_
 static bool term_holds(const struct remed_log_parser *parser, const struct remed_log_term *term)
 {
     const struct remed_log_machine *machine = &parser->machine;
-    const struct remed_log_word *words =
-        REMED_ITEM(parser->rules->words, struct remed_log_word, term->first);
     bool holds = REMED_HAS(machine, term->slot);
     if (term->test == REMED_TEST_IS && holds) {
+        const struct remed_log_word *words =
+            REMED_ITEM(parser->rules->words, struct remed_log_word, term->first);
         holds = false;
         for (uint32_t i = 0; i < term->count && !holds; i++)
             holds = term->slot == REMED_SLOT_PROTO

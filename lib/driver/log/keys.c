@@ -82,6 +82,21 @@ static bool has_key(const struct remed_log_compiler *compiler, uint32_t number)
     return false;
 }
 
+/* What parts key=value, where blanks do not. */
+static int read_separator(struct remed_log_compiler *compiler, uint32_t number)
+{
+    const struct remed_log_token *token = &compiler->reader.token;
+    struct remed_log_walk *walk = REMED_ITEM(compiler->rules->walks, struct remed_log_walk, number);
+    walk->separator = ' ';
+    if (token->kind != REMED_LOG_STRING)
+        return 0;
+    if (token->value_length != 1)
+        return remed_log_expected(&compiler->reader, compiler->error, "a separator of one byte");
+    walk->separator = token->value[0];
+    remed_log_next(&compiler->reader);
+    return 0;
+}
+
 static int open_list(struct remed_log_compiler *compiler)
 {
     if (!remed_log_is(&compiler->reader, "{"))
@@ -114,15 +129,18 @@ static int read_key(struct remed_log_compiler *compiler, uint32_t number)
 
 int remed_log_compile_keys(struct remed_log_compiler *compiler, uint32_t *number)
 {
-    static const char *const styles[] = {"equals", "colon", "commas", "spaced"};
+    static const char *const styles[] = {"equals", "colon", "commas", "spaced", "json"};
+    const unsigned count = sizeof styles / sizeof *styles;
     unsigned style = 0;
-    while (style < 4 && !remed_log_is(&compiler->reader, styles[style]))
+    while (style < count && !remed_log_is(&compiler->reader, styles[style]))
         style++;
-    if (style == 4)
+    if (style == count)
         return remed_log_expected(&compiler->reader, compiler->error,
-                                  "equals, colon, commas or spaced");
+                                  "equals, colon, commas, spaced or json");
     remed_log_next(&compiler->reader);
     int rc = add_walk(compiler, style, number);
+    if (rc == 0 && style == REMED_STYLE_EQUALS)
+        rc = read_separator(compiler, *number);
     if (rc == 0)
         rc = open_list(compiler);
     while (rc == 0 && !remed_log_is(&compiler->reader, "}"))

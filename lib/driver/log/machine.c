@@ -181,6 +181,10 @@ static const uint8_t *read_time(struct remed_log_machine *machine, unsigned type
         return remed_read_stamp(&machine->calendar, at, end, ns);
     case REMED_TYPE_EPOCH:
         return remed_read_epoch(at, end, ns);
+    case REMED_TYPE_MOMENT: {
+        const uint8_t *next = remed_read_stamp(&machine->calendar, at, end, ns);
+        return next != NULL ? next : remed_read_epoch(at, end, ns);
+    }
     case REMED_TYPE_DATE:
         return remed_read_date(at, end, ns);
     default:
@@ -217,6 +221,7 @@ const uint8_t *remed_log_read(struct remed_log_machine *machine, unsigned type, 
         break;
     case REMED_TYPE_STAMP:
     case REMED_TYPE_EPOCH:
+    case REMED_TYPE_MOMENT:
     case REMED_TYPE_DATE:
     case REMED_TYPE_CLOCK:
         at = read_time(machine, type, slot, at, end);
@@ -229,11 +234,24 @@ const uint8_t *remed_log_read(struct remed_log_machine *machine, unsigned type, 
     return at;
 }
 
+/* The first place of a step's literal that no backslash stands before. */
+static const uint8_t *find_unescaped(const struct remed_log_machine *machine,
+                                     const struct remed_log_step *step, const uint8_t *at,
+                                     const uint8_t *end)
+{
+    while (at < end && !literal_at(machine, step, at, end)) {
+        at += *at == '\\' && end - at > 1 ? 2 : 1;
+        REMED_LOG_WORK(1);
+    }
+    return at < end ? at : NULL;
+}
+
 static const uint8_t *read_until(struct remed_log_machine *machine,
                                  const struct remed_log_step *step, const uint8_t *at,
                                  const uint8_t *end)
 {
-    const uint8_t *stop = find(machine, step, at, end);
+    const uint8_t *stop = step->type == REMED_TYPE_UNTIL ? find(machine, step, at, end)
+                                                         : find_unescaped(machine, step, at, end);
     if (stop == NULL)
         return NULL;
     if (step->slot < REMED_SLOT_NONE) {
@@ -266,7 +284,7 @@ static const uint8_t *take(struct remed_log_machine *machine, const struct remed
 {
     switch (step->code) {
     case REMED_CODE_FIELD:
-        return step->type == REMED_TYPE_UNTIL
+        return step->type == REMED_TYPE_UNTIL || step->type == REMED_TYPE_ESCAPED
                    ? read_until(machine, step, at, end)
                    : remed_log_read(machine, step->type, step->slot, at, end);
     case REMED_CODE_BEFORE:

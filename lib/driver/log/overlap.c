@@ -85,7 +85,9 @@ static bool step_covers(const struct remed_log_rules *rules, const struct remed_
     case REMED_CODE_PORT:
     case REMED_CODE_WORD:
     case REMED_CODE_PROTO:
-        return a->type == b->type && (a->type != REMED_TYPE_UNTIL || same_literal(rules, a, b));
+        return a->type == b->type &&
+               ((a->type != REMED_TYPE_UNTIL && a->type != REMED_TYPE_ESCAPED) ||
+                same_literal(rules, a, b));
     case REMED_CODE_LITERAL:
     case REMED_CODE_BEFORE:
     case REMED_CODE_NOT:

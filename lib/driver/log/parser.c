@@ -79,6 +79,12 @@ static bool is_version(const uint8_t *at, const uint8_t *end)
     return end - at > 2 && at[0] == '1' && at[1] == ' ' && at[2] == '2';
 }
 
+/* Behind the colon that Cisco's EMBLEM format puts before the time; ::1 is an address. */
+static const uint8_t *skip_colon(const uint8_t *at, const uint8_t *end)
+{
+    return end - at > 1 && at[0] == ':' && at[1] != ':' ? at + 1 : at;
+}
+
 /* Behind the count of bytes (RFC 6587), <134>, and the version of RFC 5424, which sets *words. */
 static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsigned *words)
 {
@@ -92,7 +98,7 @@ static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsig
         return at + 2;
     }
     if (at == end || *at != '<')
-        return at;
+        return skip_colon(at, end);
     next = at;
     for (next++; next < end && next - at < 4 && (uint8_t)(*next - '0') <= 9;)
         next++;
@@ -100,7 +106,7 @@ static const uint8_t *skip_priority(const uint8_t *at, const uint8_t *end, unsig
         return at;
     next++;
     if (!is_version(next, end))
-        return next;
+        return skip_colon(next, end);
     *words = HEADER_WORDS_5424;
     return next + 2;
 }

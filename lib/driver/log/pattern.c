@@ -16,9 +16,11 @@ static const struct {
              {"name", REMED_TYPE_NAME},
              {"digits", REMED_TYPE_DIGITS},
              {"until", REMED_TYPE_UNTIL},
+             {"escaped", REMED_TYPE_ESCAPED},
              {"quoted", REMED_TYPE_QUOTED},
              {"time", REMED_TYPE_STAMP},
              {"epoch", REMED_TYPE_EPOCH},
+             {"moment", REMED_TYPE_MOMENT},
              {"date", REMED_TYPE_DATE},
              {"clock", REMED_TYPE_CLOCK}};
 
@@ -102,6 +104,7 @@ static bool slot_fits(unsigned type, unsigned slot)
         return slot >= REMED_SLOT_CBYTES && slot <= REMED_SLOT_SPACKETS;
     case REMED_TYPE_STAMP:
     case REMED_TYPE_EPOCH:
+    case REMED_TYPE_MOMENT:
         return slot == REMED_SLOT_TIME;
     case REMED_TYPE_DATE:
         return slot == REMED_SLOT_DATE;
@@ -149,7 +152,7 @@ int remed_log_compile_field(struct remed_log_compiler *compiler, bool value, uin
     const char *text = length != 0 ? meant : name.text;
     unsigned found = length != 0 ? remed_log_slot_of(compiler, text, length, false)
                                  : remed_log_slot_of(compiler, text, name.length, true);
-    if (value && *type == REMED_TYPE_WORD)
+    if (value && (*type == REMED_TYPE_WORD || *type == REMED_TYPE_ESCAPED))
         *type = REMED_TYPE_UNTIL;
     if (found == REMED_SLOT_NONE || !slot_fits(*type, found))
         return remed_error_at(compiler->error, REMED_ESYNTAX, name.line, name.column,
@@ -308,7 +311,7 @@ static int compile_value(struct remed_log_compiler *compiler)
     step->type = type;
     step->slot = slot;
     step->code = code_of(type, slot);
-    return type == REMED_TYPE_UNTIL ? add_literal(compiler) : 0;
+    return type == REMED_TYPE_UNTIL || type == REMED_TYPE_ESCAPED ? add_literal(compiler) : 0;
 }
 
 static int compile_sequence(struct remed_log_compiler *compiler);

@@ -62,9 +62,11 @@ enum remed_log_type {
     REMED_TYPE_NAME,     /* letters, digits and . - _ ~ < > $ # * @ +, at least one */
     REMED_TYPE_DIGITS,   /* decimal digits, at least one */
     REMED_TYPE_UNTIL,    /* bytes before the next step's literal, maybe none */
+    REMED_TYPE_ESCAPED,  /* the same, and a backslash takes the byte behind it along */
     REMED_TYPE_QUOTED,   /* "text", \ escapes, the quotes not captured */
     REMED_TYPE_STAMP,    /* date and time in one of the usual forms */
     REMED_TYPE_EPOCH,    /* s, ms, us or ns since the Unix epoch, by the count of digits */
+    REMED_TYPE_MOMENT,   /* the one or the other */
     REMED_TYPE_DATE,     /* 2026-11-24 or 2026/11/24 */
     REMED_TYPE_CLOCK     /* 12:34:56 */
 };
@@ -128,6 +130,7 @@ enum remed_log_style {
     REMED_STYLE_COLON,  /* key:"value"; key:"value" */
     REMED_STYLE_COMMAS, /* key: value, key: value */
     REMED_STYLE_SPACED, /* key=value with blanks key=value: as in CEF */
+    REMED_STYLE_JSON,   /* {"a":{"key":"value"}}: the key is a.key */
     REMED_STYLE_COLUMNS /* a,"b",c */
 };
 
@@ -135,7 +138,7 @@ enum remed_log_style {
 
 struct remed_log_walk {
     uint8_t style;
-    char separator;     /* between columns */
+    char separator;     /* between columns, or between keys with their values */
     uint8_t count;      /* of entries */
     uint8_t base, last; /* number of the first column here, and of the last that is wanted */
     uint32_t entries;   /* the first one */

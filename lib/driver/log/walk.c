@@ -117,11 +117,13 @@ static const uint8_t *quoted(const uint8_t *at, const uint8_t *end, size_t *leng
 
 static enum taking walk_equals(struct walking *walking, const uint8_t *at, const uint8_t *end)
 {
+    const uint8_t separator = (uint8_t)walking->walk->separator;
+    const uint8_t tab = separator == ' ' ? '\t' : separator;
     enum taking taking = TAKE_ON;
     while (at < end && taking == TAKE_ON) {
         const uint8_t *key = at;
         size_t length;
-        while (at < end && *at != '=' && *at != '"' && !is_blank(*at))
+        while (at < end && *at != '=' && *at != '"' && *at != separator && *at != tab)
             at++;
         if (at == end)
             break;
@@ -139,7 +141,7 @@ static enum taking walk_equals(struct walking *walking, const uint8_t *at, const
             value++;
             at = quoted(at, end, &length);
         } else {
-            while (at < end && !is_blank(*at))
+            while (at < end && *at != separator && *at != tab)
                 at++;
             length = (size_t)(at - value);
         }
@@ -253,6 +255,124 @@ static enum taking walk_spaced(struct walking *walking, const uint8_t *at, const
     return taking;
 }
 
+#define JSON_DEPTH 16u /* levels whose keys are looked at */
+#define JSON_PATH 64u  /* bytes of a path that are */
+#define NO_PATH SIZE_MAX
+
+/* Where in a JSON text the walk stands. A key's path is the keys down to it with dots between. */
+struct json {
+    uint8_t path[JSON_PATH];
+    size_t prefix[JSON_DEPTH + 1]; /* by level: bytes of the path above it; NO_PATH: none counts */
+    uint32_t lists;                /* bit by level: it is an array */
+    unsigned depth;
+};
+
+/* Into an object or an array that stands under the path's first `length` bytes. */
+static void json_enter(struct json *json, size_t length, bool list)
+{
+    if (++json->depth > JSON_DEPTH)
+        return;
+    json->prefix[json->depth] = length;
+    json->lists &= ~(1u << json->depth);
+    json->lists |= (uint32_t)list << json->depth;
+}
+
+static size_t json_above(const struct json *json)
+{
+    return json->depth <= JSON_DEPTH ? json->prefix[json->depth] : NO_PATH;
+}
+
+/* Of an array only the first element counts: two would make one flow of two. */
+static void json_next(struct json *json)
+{
+    if (json->depth <= JSON_DEPTH && (json->lists >> json->depth & 1) != 0)
+        json->prefix[json->depth] = NO_PATH;
+}
+
+/* Bytes of the path with a key at its end. */
+static size_t json_join(struct json *json, const uint8_t *key, size_t length)
+{
+    size_t above = json_above(json);
+    if (above == NO_PATH || length > JSON_PATH || above + 1 + length > JSON_PATH)
+        return NO_PATH;
+    if (above > 0)
+        json->path[above++] = '.';
+    memcpy(json->path + above, key, length);
+    return above + length;
+}
+
+static const uint8_t *json_blanks(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && (is_blank(*at) || *at == '\n' || *at == '\r'))
+        at++;
+    return at;
+}
+
+/* Behind the value of a key, or into it. A number that the line's end cuts off is none. */
+static const uint8_t *json_value(struct walking *walking, struct json *json, size_t path,
+                                 const uint8_t *at, const uint8_t *end, enum taking *taking)
+{
+    const uint8_t *value = at;
+    size_t length;
+    if (at < end && (*at == '{' || *at == '[')) {
+        json_enter(json, path, *at == '[');
+        return at + 1;
+    }
+    bool text = at < end && *at == '"';
+    if (text) {
+        value++;
+        at = quoted(at, end, &length);
+    } else {
+        while (at < end && *at != ',' && *at != '}' && *at != ']' && !is_blank(*at))
+            at++;
+        length = (size_t)(at - value);
+    }
+    REMED_LOG_WORK(at - value);
+    bool none = !text && (at == end || (length == 4 && memcmp(value, "null", 4) == 0));
+    if (path != NO_PATH && !none)
+        *taking = take_key(walking, json->path, path, value, length);
+    return at;
+}
+
+/* A string: a key with its value, or an array's element. */
+static const uint8_t *json_string(struct walking *walking, struct json *json, const uint8_t *at,
+                                  const uint8_t *end, enum taking *taking)
+{
+    const uint8_t *key = at + 1;
+    size_t length;
+    at = json_blanks(quoted(at, end, &length), end);
+    if (at == end || *at != ':')
+        return at;
+    size_t path = json_join(json, key, length);
+    return json_value(walking, json, path, json_blanks(at + 1, end), end, taking);
+}
+
+/* Up to the end of the outermost object or array. */
+static enum taking walk_json(struct walking *walking, const uint8_t *at, const uint8_t *end)
+{
+    enum taking taking = TAKE_ON;
+    struct json json = {.depth = 0};
+    at = json_blanks(at, end);
+    if (at == end || (*at != '{' && *at != '['))
+        return TAKE_FAIL;
+    do {
+        uint8_t c = *at;
+        REMED_LOG_WORK(1);
+        if (c == '"') {
+            at = json_string(walking, &json, at, end, &taking);
+            continue;
+        }
+        if (c == '{' || c == '[')
+            json_enter(&json, json.depth == 0 ? 0 : json_above(&json), c == '[');
+        else if (c == '}' || c == ']')
+            json.depth--;
+        else if (c == ',')
+            json_next(&json);
+        at++;
+    } while (at < end && json.depth > 0 && taking == TAKE_ON);
+    return taking;
+}
+
 /* Behind the column at `at`, on its separator or at the end. */
 static const uint8_t *column(const uint8_t *at, const uint8_t *end, char separator,
                              struct remed_log_span *value)
@@ -295,9 +415,9 @@ const uint8_t *remed_log_walk_run(struct remed_log_machine *machine,
 {
     struct walking walking = {machine, walk, 0};
     static enum taking (*const styles[])(struct walking *, const uint8_t *, const uint8_t *) = {
-        [REMED_STYLE_EQUALS] = walk_equals,   [REMED_STYLE_COLON] = walk_colon,
-        [REMED_STYLE_COMMAS] = walk_commas,   [REMED_STYLE_SPACED] = walk_spaced,
-        [REMED_STYLE_COLUMNS] = walk_columns,
+        [REMED_STYLE_EQUALS] = walk_equals, [REMED_STYLE_COLON] = walk_colon,
+        [REMED_STYLE_COMMAS] = walk_commas, [REMED_STYLE_SPACED] = walk_spaced,
+        [REMED_STYLE_JSON] = walk_json,     [REMED_STYLE_COLUMNS] = walk_columns,
     };
     if (styles[walk->style](&walking, at, end) == TAKE_FAIL)
         return NULL;
