@@ -148,7 +148,8 @@ static enum remed_segment_result take(struct remed_file_reader *reader,
         if (result != REMED_SEGMENT_OK)
             return result;
         pass(reader, used);
-        bool misplaced = reader->passes_damage && message->offset >= reader->bound;
+        bool misplaced = !remed_segment_can_hold(reader->first, message->offset) ||
+                         (reader->passes_damage && message->offset >= reader->bound);
         reader->damaged += misplaced; /* handed out it would hide what lies before it */
         if (misplaced || message->offset < reader->next_offset)
             continue;

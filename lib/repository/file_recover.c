@@ -16,6 +16,7 @@ struct scan {
     uint8_t *window;
     uint64_t begin; /* file offset of the window */
     size_t held;
+    uint64_t first;       /* the segment's, by name */
     uint64_t good;        /* bytes up to the last whole record */
     uint64_t next_offset; /* behind the last whole record */
     uint64_t lost;        /* bytes that are no record, with records behind them */
@@ -55,7 +56,7 @@ static void scan_records(struct scan *scan, const struct remed_crc *crc)
                 remed_segment_read(crc, scan->window + at, scan->held - at, &message, &used);
             if (result == REMED_SEGMENT_SHORT && more)
                 break;
-            if (result == REMED_SEGMENT_OK) {
+            if (result == REMED_SEGMENT_OK && remed_segment_can_hold(scan->first, message.offset)) {
                 scan->lost += scan->begin + at - scan->good;
                 at += used;
                 scan->good = scan->begin + at;
@@ -76,7 +77,8 @@ static void scan_records(struct scan *scan, const struct remed_crc *crc)
 static int scan_segment(struct remed_recovery *recovery, const struct remed_crc *crc,
                         const struct remed_allocator *allocator)
 {
-    struct scan scan = {.fd = recovery->segment, .next_offset = recovery->first};
+    struct scan scan = {
+        .fd = recovery->segment, .first = recovery->first, .next_offset = recovery->first};
     uint8_t header[REMED_SEGMENT_HEADER];
     uint64_t purged;
     struct stat status;

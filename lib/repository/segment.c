@@ -12,7 +12,7 @@
 
 #define RECORD_MAGIC 0x31524552u /* "RER1" */
 #define SEGMENT_VERSION 1u
-#define MOST_OFFSET (UINT64_MAX >> 1) /* counting on from one never wraps */
+#define MOST_FIRST ((uint64_t)1 << 62)
 #define CRC_POLYNOMIAL 0x82f63b78u
 
 void remed_crc_init(struct remed_crc *crc)
@@ -84,7 +84,7 @@ bool remed_segment_parse_name(const char *name, uint64_t *first)
             return false;
         *first = *first * 10 + digit;
     }
-    return *first <= MOST_OFFSET / 2 && strcmp(name + 20, ".log") == 0;
+    return *first <= MOST_FIRST && strcmp(name + 20, ".log") == 0;
 }
 
 size_t remed_segment_write(const struct remed_crc *crc, uint8_t *to,
@@ -110,9 +110,8 @@ enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const 
     if (length < REMED_SEGMENT_RECORD)
         return REMED_SEGMENT_SHORT;
     uint32_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
-    uint64_t offset = remed_load64_little(bytes + 8);
-    if (remed_load32_little(bytes) != RECORD_MAGIC || offset > MOST_OFFSET || key == 0 ||
-        key > REMED_TRANSPORT_KEY_MAX || value > REMED_TRANSPORT_VALUE_MAX)
+    if (remed_load32_little(bytes) != RECORD_MAGIC || key == 0 || key > REMED_TRANSPORT_KEY_MAX ||
+        value > REMED_TRANSPORT_VALUE_MAX)
         return REMED_SEGMENT_DAMAGED;
     size_t whole = REMED_SEGMENT_RECORD + (size_t)key + value;
     if (length < whole)
@@ -124,7 +123,7 @@ enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const 
                                .value = value != 0 ? bytes + REMED_SEGMENT_RECORD + key : NULL,
                                .key_length = key,
                                .value_length = value,
-                               .offset = offset};
+                               .offset = remed_load64_little(bytes + 8)};
     *used = whole;
     return REMED_SEGMENT_OK;
 }

@@ -44,6 +44,13 @@ bool remed_segment_parse_name(const char *name, uint64_t *first);
 size_t remed_segment_write(const struct remed_crc *crc, uint8_t *to,
                            const struct remed_message *message);
 
+/* Whether a segment that begins at `first` can have a record of that offset. Names are bounded as
+ * well, so counting on from either never wraps, and never leads to a name that is not taken. */
+static inline bool remed_segment_can_hold(uint64_t first, uint64_t offset)
+{
+    return offset >= first && offset - first < (uint64_t)1 << 56;
+}
+
 enum remed_segment_result {
     REMED_SEGMENT_OK,     /* a message; *used bytes */
     REMED_SEGMENT_SHORT,  /* not whole yet: more bytes are needed */
