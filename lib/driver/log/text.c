@@ -53,13 +53,6 @@ static void bad(struct remed_log_token *token, const char *why)
     token->value_length = (size_t)snprintf(token->value, sizeof token->value, "%s", why);
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
-
 /* What stands behind a backslash; -1 when it is nothing known. */
 static int escaped(struct remed_log_reader *reader)
 {
@@ -68,10 +61,10 @@ static int escaped(struct remed_log_reader *reader)
         return '\t';
     if (c == '"' || c == '\\')
         return c;
-    if (c == 'x' && reader->end - reader->at >= 2 && hex(reader->at[0]) >= 0 &&
-        hex(reader->at[1]) >= 0) {
+    if (c == 'x' && reader->end - reader->at >= 2 && remed_hex_digit(reader->at[0]) >= 0 &&
+        remed_hex_digit(reader->at[1]) >= 0) {
         reader->at += 2;
-        return hex(reader->at[-2]) << 4 | hex(reader->at[-1]);
+        return remed_hex_digit(reader->at[-2]) << 4 | remed_hex_digit(reader->at[-1]);
     }
     return -1;
 }
