@@ -6,6 +6,7 @@
 #ifndef REMEDIATE_REMEDIATE_H
 #define REMEDIATE_REMEDIATE_H
 
+#include <remediate/entropy.h>
 #include <remediate/error.h>
 #include <remediate/memory.h>
 #include <remediate/log.h>

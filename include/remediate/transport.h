@@ -22,6 +22,7 @@
 #ifndef REMEDIATE_TRANSPORT_H
 #define REMEDIATE_TRANSPORT_H
 
+#include <remediate/entropy.h>
 #include <remediate/error.h>
 #include <remediate/log.h>
 #include <remediate/memory.h>
@@ -76,6 +77,7 @@ struct remed_transport_opts {
     const struct remed_allocator *allocator; /**< NULL: malloc */
     struct remed_log log;     /**< hook for warnings; silent by default */
     const char *origin; /**< who publishes; NULL: not told. Copied where it is carried (Kafka: a header) */
+    const struct remed_entropy *entropy; /**< of secrets of hashes; NULL: the system's */
 };
 
 /** Counters of a transport. */
@@ -125,6 +127,10 @@ struct remed_transport_driver {
     void (*stats)(const void *state, struct remed_transport_stats *stats);
     /** Closes and frees, whatever the result. What is pending fails. */
     int (*close)(void *state, struct remed_error *error);
+    /** Describes the first damage that was passed over, as snprintf does; 0 without. Optional. */
+    size_t (*damage)(const void *state, char *text, size_t size);
+    /** Tells what it waits for, as remed_transport_waiting(); 0 when for nothing. Optional. */
+    size_t (*waiting)(const void *state, char *text, size_t size);
 };
 
 /** Sets the defaults. @param opts not NULL @param size sizeof *opts */
@@ -183,6 +189,25 @@ REMED_API uint64_t remed_transport_deadline(const struct remed_transport *transp
  *  @param[out] text @p size bytes @param size bytes at @p text @return bytes without NUL, as snprintf */
 REMED_API size_t remed_transport_position(const struct remed_transport *transport, char *text,
                                           size_t size);
+/**
+ * Describes the first damage that was passed over: the file or partition, the place in it, and what
+ * was wrong. How often there was damage is in the counters.
+ * @param transport not NULL
+ * @param[out] text @p size bytes, "" without damage @param size bytes at @p text
+ * @return bytes without NUL, as snprintf; 0 without damage
+ */
+REMED_API size_t remed_transport_damage(const struct remed_transport *transport, char *text,
+                                        size_t size);
+/**
+ * Tells for people what the transport waits for, while it can neither deliver nor receive: for whom,
+ * why, and until when it tries. "127.0.0.1:6379: Connection refused; tries again until it is there".
+ * No secret of the URI stands in it.
+ * @param transport not NULL
+ * @param[out] text @p size bytes, "" when it waits for nothing @param size bytes at @p text
+ * @return bytes without NUL, as snprintf; 0 when it waits for nothing
+ */
+REMED_API size_t remed_transport_waiting(const struct remed_transport *transport, char *text,
+                                         size_t size);
 /** Reads the counters. @param transport not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_transport_stats(const struct remed_transport *transport,
                                      struct remed_transport_stats *stats, size_t size);

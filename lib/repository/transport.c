@@ -208,6 +208,29 @@ size_t remed_transport_position(const struct remed_transport *transport, char *t
                : 0;
 }
 
+/* A driver that was built with an older header ends before its newer functions. */
+#define DRIVER_HAS(driver, member)                                                                 \
+    ((driver)->size >= offsetof(struct remed_transport_driver, member) + sizeof(driver)->member && \
+     (driver)->member != NULL)
+
+size_t remed_transport_damage(const struct remed_transport *transport, char *text, size_t size)
+{
+    if (size > 0)
+        text[0] = '\0';
+    return DRIVER_HAS(transport->driver, damage)
+               ? transport->driver->damage(transport->state, text, size)
+               : 0;
+}
+
+size_t remed_transport_waiting(const struct remed_transport *transport, char *text, size_t size)
+{
+    if (size > 0)
+        text[0] = '\0';
+    return DRIVER_HAS(transport->driver, waiting)
+               ? transport->driver->waiting(transport->state, text, size)
+               : 0;
+}
+
 void remed_transport_stats(const struct remed_transport *transport,
                            struct remed_transport_stats *stats, size_t size)
 {

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The files of private_file.h. Threads: no state. */
+#define _DEFAULT_SOURCE
+#include "base/private_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int code_of(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+        return REMED_ENOENT;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+        return REMED_EPERM;
+    default:
+        return REMED_EIO;
+    }
+}
+
+/* Closes, and keeps errno for the caller. */
+static int refuse(int fd, int code, int number)
+{
+    close(fd);
+    errno = number;
+    return code;
+}
+
+/* Root may look at what is another user's, and does not write there: what it made would be in that
+ * user's way. */
+static bool may_use(const struct stat *status, bool writes)
+{
+    return status->st_uid == geteuid() || status->st_uid == 0 || (geteuid() == 0 && !writes);
+}
+
+int remed_private_open(int folder, const char *name, int flags, const char *who,
+                       struct remed_error *error)
+{
+    struct stat status;
+    bool makes = (flags & O_CREAT) != 0;
+    /* O_NONBLOCK: a pipe in the place of a file must not hold us up; a file does not know it. */
+    int all = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (makes ? O_NOFOLLOW : 0);
+    int fd = openat(folder, name, all, 0600);
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        int number = errno;
+        remed_error_set(error, code_of(number), "%s: cannot open %s: %s", who, name,
+                        strerror(number));
+        return fd < 0 ? code_of(number) : refuse(fd, code_of(number), number);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        remed_error_set(error, REMED_EPERM, "%s: cannot open %s: not a regular file", who, name);
+        return refuse(fd, REMED_EPERM, EACCES);
+    }
+    if (!may_use(&status, (flags & O_ACCMODE) != O_RDONLY)) {
+        remed_error_set(error, REMED_EPERM, "%s: cannot open %s: it belongs to another user", who,
+                        name);
+        return refuse(fd, REMED_EPERM, EACCES);
+    }
+    if ((status.st_mode & 07777) != 0600 && status.st_uid == geteuid() && fchmod(fd, 0600) < 0 &&
+        (status.st_mode & 0077) != 0) {
+        int number = errno;
+        remed_error_set(error, REMED_EPERM, "%s: cannot take %s back from other users: %s", who,
+                        name, strerror(number));
+        return refuse(fd, REMED_EPERM, number);
+    }
+    return fd;
+}
+
+/* Empty, or with the lock of a repository. */
+static bool is_repository(int folder)
+{
+    struct stat status;
+    if (fstatat(folder, "lock", &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return true;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *open = fd >= 0 ? fdopendir(fd) : NULL;
+    if (open == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    unsigned count = 0;
+    errno = 0;
+    while (readdir(open) != NULL)
+        count++;
+    bool empty = errno == 0 && count <= 2; /* . and .. */
+    closedir(open);
+    return empty;
+}
+
+static int check_folder(int fd, const char *path, const char *who, struct remed_error *error)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return remed_error_set(error, REMED_EIO, "%s: %s: %s", who, path, strerror(errno));
+    if (!may_use(&status, false))
+        return remed_error_set(error, REMED_EPERM, "%s: %s belongs to another user", who, path);
+    if ((status.st_mode & 0022) == 0)
+        return 0;
+    bool can_take = (status.st_mode & S_ISVTX) == 0 && status.st_uid == geteuid();
+    if (can_take && is_repository(fd) && fchmod(fd, 0700) == 0)
+        return 0;
+    return remed_error_set(error, REMED_EPERM,
+                           "%s: others may write to %s; give it a folder of its own, or chmod go-w",
+                           who, path);
+}
+
+int remed_private_folder(const char *path, const char *who, struct remed_error *error)
+{
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST)
+        return remed_error_set(error, code_of(errno), "%s: cannot make %s: %s", who, path,
+                               strerror(errno));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return remed_error_set(error, code_of(errno), "%s: %s: %s", who, path, strerror(errno));
+    int rc = 0;
+    if (made && fchmod(fd, 0700) < 0) /* a umask may have taken the owner's rights as well */
+        rc = remed_error_set(error, REMED_EPERM, "%s: %s: %s", who, path, strerror(errno));
+    if (rc == 0)
+        rc = check_folder(fd, path, who, error);
+    if (rc < 0) {
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
