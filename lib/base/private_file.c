@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A 32-bit target without large files fails to list and to stat on some file systems. */
+_Static_assert(sizeof(off_t) >= 8 && sizeof(ino_t) >= 8, "build with _FILE_OFFSET_BITS=64");
+
 static int code_of(int number)
 {
     switch (number) {

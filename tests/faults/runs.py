@@ -127,7 +127,9 @@ class Run:
         code, complaints = self.attempt(dict(env, REMED_FAULT_COUNTS=path), None)
         assert code == 0 and not complaints, (self.name, code, complaints)
         with open(path, encoding="ascii") as file:
-            return {name: int(count) for name, count in (line.split() for line in file)}
+            counts = {name: int(count) for name, count in (line.split() for line in file)}
+        assert counts["open"] > 0 and counts["malloc"] > 0, "the preloaded library sees no calls"
+        return counts
 
     def complain(self, code, err, call):
         if code is None:
