@@ -63,7 +63,8 @@ echo mine >"$work/open/thesis"
 chmod 0777 "$work/open"
 code=0
 echo "$record" | "$remediate" publish "file://$work/open" >/dev/null 2>"$work/err" || code=$?
-[ $code = 1 ] && grep -q "chmod" "$work/err" || fail "exit $code: $(cat "$work/err")"
+[ $code = 1 ] || fail "exit $code: $(cat "$work/err")"
+grep -q "chmod" "$work/err" || fail "no remedy: $(cat "$work/err")"
 
 echo "files that are not ours stay"
 for name in thesis.tmp compaction.tmp front.tmp snap.tmp notes.log 1.log .hidden; do
@@ -79,7 +80,10 @@ for name in r/thesis.tmp r/compaction.tmp r/notes.log r/.hidden s/thesis.tmp s/f
     [ "$(cat "$work/0022/$name" 2>/dev/null)" = mine ] || fail "$name is gone"
 done
 
-[ "$(id -u)" = 0 ] && command -v setpriv >/dev/null || { echo "left out: another user, as this is not root"; exit 0; }
+if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
+    echo "left out: another user, as this is not root or setpriv is missing"
+    exit 0
+fi
 stranger() {
     setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"
 }
@@ -97,4 +101,5 @@ chown 65534 "$work/theirs"
 setpriv --reuid 65534 --regid 65534 --clear-groups -- touch "$work/theirs/lock"
 code=0
 echo "$record" | "$remediate" publish "file://$work/theirs" >/dev/null 2>"$work/err" || code=$?
-[ $code = 1 ] && grep -q "another user" "$work/err" || fail "exit $code: $(cat "$work/err")"
+[ $code = 1 ] || fail "exit $code: $(cat "$work/err")"
+grep -q "another user" "$work/err" || fail "no cause: $(cat "$work/err")"
