@@ -78,7 +78,8 @@ static void say(const struct file_transport *file, enum remed_log_level level, c
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    file->log.write(file->log.context, level, "file", message);
+    bool named = strncmp(message, "file: ", 6) == 0; /* an error's message names the module */
+    file->log.write(file->log.context, level, "file", named ? message + 6 : message);
     errno = number;
 }
 
@@ -218,11 +219,11 @@ static void tell_recovery(const struct file_transport *file)
     remed_segment_name(name, writer->damaged_first);
     if (writer->cut != 0)
         say(file, REMED_LOG_NOTICE,
-            "file: %s/%s: cut off %llu bytes of a record that was never written to its end",
-            file->path, name, (unsigned long long)writer->cut);
+            "%s/%s: cut off %llu bytes of a record that was never written to its end", file->path,
+            name, (unsigned long long)writer->cut);
     if (writer->damaged != 0)
         say(file, REMED_LOG_WARNING,
-            "file: %s/%s: byte %llu: %llu bytes are no record; they stay, and what is new goes "
+            "%s/%s: byte %llu: %llu bytes are no record; they stay, and what is new goes "
             "behind",
             file->path, name, (unsigned long long)writer->damaged_place,
             (unsigned long long)writer->damaged);
@@ -373,9 +374,8 @@ static int file_subscribe(void *state, const char *from, struct remed_error *err
     if (rc < 0)
         return rc;
     if (!remed_file_watch_begin(&file->watch, file->folder))
-        say(file, REMED_LOG_NOTICE,
-            "file: %s: changes are not told here (%s); looks every 5 to 100 ms", file->path,
-            strerror(errno));
+        say(file, REMED_LOG_NOTICE, "%s: changes are not told here (%s); looks every 5 to 100 ms",
+            file->path, strerror(errno));
     rc = begin_reader(file, at_end, position, error);
     if (rc < 0)
         remed_file_watch_end(&file->watch);
