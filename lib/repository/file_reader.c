@@ -303,8 +303,8 @@ static int look_into_folder(struct remed_file_reader *reader, struct next *next)
         if (rc < 0 || current < 0)
             return rc < 0 ? rc : current;
         size_t at = current != 0 ? following(reader) : covering(reader);
-        if (reader->hears)
-            reader->heard = 0;
+        if (reader->hears && reader->first_count > 0)
+            reader->heard = reader->firsts[reader->first_count - 1];
         if (at >= reader->first_count)
             return 0;
         uint64_t expected = current != 0 ? reader->behind : reader->next_offset;

@@ -46,7 +46,7 @@ struct remed_file_reader {
     bool is_settled;  /* in: nothing more comes to the bytes that wait */
     bool waits;       /* out: at the end are bytes that are no whole record */
     bool hears;       /* in: the owner hears of new segments, and tells in `heard` */
-    uint64_t heard;   /* in: the greatest that was heard of since the folder was read last */
+    uint64_t heard;   /* in: the greatest that is known of; no later one is looked for */
     unsigned gone;    /* how often running a segment that was listed was gone */
     uint8_t *window;
     size_t begin, held; /* within the window */

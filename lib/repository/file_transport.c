@@ -361,6 +361,12 @@ static int begin_reader(struct file_transport *file, bool at_end, uint64_t posit
     return rc;
 }
 
+static void tell_no_watch(const struct file_transport *file)
+{
+    say(file, REMED_LOG_NOTICE, "%s: changes are not told here (%s); looks every 5 to 100 ms",
+        file->path, strerror(errno));
+}
+
 static int file_subscribe(void *state, const char *from, struct remed_error *error)
 {
     struct file_transport *file = state;
@@ -373,9 +379,8 @@ static int file_subscribe(void *state, const char *from, struct remed_error *err
         rc = check_position(file, id, position, error);
     if (rc < 0)
         return rc;
-    if (!remed_file_watch_begin(&file->watch, file->folder))
-        say(file, REMED_LOG_NOTICE, "%s: changes are not told here (%s); looks every 5 to 100 ms",
-            file->path, strerror(errno));
+    if (!remed_file_watch_open(&file->watch, file->folder))
+        tell_no_watch(file);
     rc = begin_reader(file, at_end, position, error);
     if (rc < 0)
         remed_file_watch_end(&file->watch);
@@ -424,11 +429,13 @@ static int read_messages(struct file_transport *file, uint64_t now, struct remed
     unsigned count = 0;
     int rc = 1;
     bool is_due = is_tail_due(file, now);
+    if (file->caught_up && !remed_file_watch_begin(&file->watch, file->folder))
+        tell_no_watch(file);
     if (!remed_file_watch_is_due(&file->watch, now) && !is_due)
         return 0;
     if (file->id == 0 && file->id_error.code == 0) /* a writer makes one */
         (void)remed_file_id_read(file->folder, file->path, &file->crc, &file->id, NULL);
-    file->reader.hears = file->watch.fd >= 0;
+    file->reader.hears = file->watch.is_on;
     file->reader.heard = file->watch.heard;
     while (count < MESSAGES_A_PROCESS &&
            (rc = remed_file_reader_next(&file->reader, &message)) == 1) {

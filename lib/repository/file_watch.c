@@ -43,24 +43,26 @@ static bool is_remote(int folder)
     return false;
 }
 
+bool remed_file_watch_open(struct remed_file_watch *watch, int folder)
+{
+    errno = EREMOTE;
+    watch->fd = is_remote(folder) ? -1 : inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    return watch->fd >= 0;
+}
+
 bool remed_file_watch_begin(struct remed_file_watch *watch, int folder)
 {
     char path[40];
-    errno = EREMOTE;
-    if (is_remote(folder))
-        return false;
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd < 0)
-        return false;
+    if (watch->fd < 0 || watch->is_on || watch->has_failed)
+        return true;
     snprintf(path, sizeof path, "/proc/self/fd/%d", folder); /* this folder, whatever its name is */
-    int rc = inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
-    if (rc < 0) {
-        int number = errno;
-        close(fd);
-        errno = number;
+    int rc =
+        inotify_add_watch(watch->fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
+    watch->has_failed = rc < 0; /* the host may poll the descriptor: it stays */
+    if (rc < 0)
         return false;
-    }
-    watch->fd = fd;
+    watch->is_on = watch->is_due = true;
+    watch->heard = UINT64_MAX;
     return true;
 }
 
@@ -87,7 +89,9 @@ static bool drain(struct remed_file_watch *watch)
             return any;
         any = true;
         if (got <= 0) { /* never seen: by time from now on */
-            remed_file_watch_end(watch);
+            watch->is_on = false;
+            watch->has_failed = true;
+            watch->heard = UINT64_MAX;
             return true;
         }
         for (size_t at = 0; at < (size_t)got;) {
@@ -100,12 +104,19 @@ static bool drain(struct remed_file_watch *watch)
 
 #else
 
-bool remed_file_watch_begin(struct remed_file_watch *watch, int folder)
+bool remed_file_watch_open(struct remed_file_watch *watch, int folder)
 {
     (void)watch;
     (void)folder;
     errno = ENOSYS;
     return false;
+}
+
+bool remed_file_watch_begin(struct remed_file_watch *watch, int folder)
+{
+    (void)watch;
+    (void)folder;
+    return true;
 }
 
 static bool drain(struct remed_file_watch *watch)
@@ -118,8 +129,8 @@ static bool drain(struct remed_file_watch *watch)
 
 bool remed_file_watch_is_due(struct remed_file_watch *watch, uint64_t now)
 {
-    uint64_t most = watch->fd >= 0 ? ANYHOW_PAUSE : MOST_PAUSE;
-    if (watch->fd >= 0 && drain(watch))
+    uint64_t most = watch->is_on ? ANYHOW_PAUSE : MOST_PAUSE;
+    if (watch->is_on && drain(watch))
         watch->is_due = true;
     /* a clock that went back must not put a look off */
     if (now >= watch->due_at || watch->due_at - now > most) {
@@ -134,8 +145,8 @@ void remed_file_watch_rest(struct remed_file_watch *watch, uint64_t now, bool fo
     uint64_t longer = watch->pause * 2 < MOST_PAUSE ? watch->pause * 2 : MOST_PAUSE;
     watch->pause = found ? LEAST_PAUSE : longer;
     watch->is_due = false;
-    watch->due_at = now + (watch->fd >= 0 ? ANYHOW_PAUSE : watch->pause);
-    watch->heard = watch->fd >= 0 ? 0 : UINT64_MAX;
+    watch->due_at = now + (watch->is_on ? ANYHOW_PAUSE : watch->pause);
+    watch->heard = watch->is_on ? 0 : UINT64_MAX;
 }
 
 void remed_file_watch_end(struct remed_file_watch *watch)
@@ -143,5 +154,6 @@ void remed_file_watch_end(struct remed_file_watch *watch)
     if (watch->fd >= 0)
         close(watch->fd);
     watch->fd = -1;
+    watch->is_on = false;
     watch->heard = UINT64_MAX;
 }

@@ -3,7 +3,9 @@
  * When a reader looks again: where the system tells of changes in a folder (inotify, Linux), when
  * it does; else by time, from every 5 ms after something came to every 100 ms.
  *
- * A change is forgotten before the reader looks, so none is missed.
+ * The folder is watched from when the reader has read all there is, and then it looks once more; a
+ * change is forgotten before the reader looks: so none is missed. Who reads once and closes does
+ * not pay for a watch: letting go of one takes the kernel milliseconds.
  *
  * Threads: belongs to one transport.
  */
@@ -14,6 +16,8 @@
 
 struct remed_file_watch {
     int fd;          /* to be polled for input; -1: by time */
+    bool is_on;      /* changes are told */
+    bool has_failed; /* they can't be */
     uint64_t pause;  /* ns to the next look by time */
     uint64_t due_at; /* of that look */
     bool is_due;     /* at once */
@@ -21,7 +25,9 @@ struct remed_file_watch {
 };
 
 void remed_file_watch_init(struct remed_file_watch *watch);
-/* Begins to watch, before the first look. False: only by time, for the reason in errno. */
+/* Opens the descriptor. False: only by time, for the reason in errno. */
+bool remed_file_watch_open(struct remed_file_watch *watch, int folder);
+/* Begins to watch, if it does not; the reader has to look after it. False as above. */
 bool remed_file_watch_begin(struct remed_file_watch *watch, int folder);
 /* Whether the reader is to look now. */
 bool remed_file_watch_is_due(struct remed_file_watch *watch, uint64_t now);
