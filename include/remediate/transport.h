@@ -155,7 +155,8 @@ REMED_API int remed_transport_open(struct remed_transport **transport, const cha
  * @param error filled on failure; may be NULL
  * @return 0: taken, and reported later; ::REMED_EBUSY: try again after process; ::REMED_ELIMIT for
  *         a key or value too long; ::REMED_EPERM when this transport only reads; ::REMED_EINVAL in
- *         a callback when it closes; ::REMED_EIO
+ *         a callback when it closes, or for a reserved member that is not zero; ::REMED_EUNSUPPORTED
+ *         when what is there is of a newer version; ::REMED_EIO
  */
 REMED_API int remed_transport_publish(struct remed_transport *transport,
                                       const struct remed_message *message, uint64_t tag,
@@ -165,14 +166,15 @@ REMED_API int remed_transport_publish(struct remed_transport *transport,
  * @param transport not NULL
  * @param from "begin", "end", or what remed_transport_position() wrote; not NULL
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for no position, or a second subscription; ::REMED_EIO
+ * @return 0; ::REMED_EINVAL for no position, one of another repository, one beyond the end, or a
+ *         second subscription; ::REMED_EIO
  */
 REMED_API int remed_transport_subscribe(struct remed_transport *transport, const char *from,
                                         struct remed_error *error);
 /**
  * Does what is to be done, and calls back.
  * @param transport not NULL
- * @param now the host's clock, ns; never goes backwards
+ * @param now the host's clock, ns; should never go backwards, but a step back stops nothing
  * @param error filled on failure; may be NULL
  * @return above 0 when there is more at once; 0; ::REMED_EIO and others when the transport can't go
  *         on: a lost connection is no error, as it is made anew
@@ -242,7 +244,7 @@ struct remed_memory_hub;
  * @param[out] hub to be freed with remed_memory_hub_free(); not NULL
  * @param max_bytes most bytes of keys and values in it; publish is ::REMED_EBUSY beyond
  * @param allocator NULL for malloc
- * @return 0; ::REMED_ENOMEM
+ * @return 0; ::REMED_ENOMEM; ::REMED_EIO when the system has no random bytes for its secret
  */
 REMED_API int remed_memory_hub_new(struct remed_memory_hub **hub, size_t max_bytes,
                                    const struct remed_allocator *allocator);

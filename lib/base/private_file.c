@@ -43,6 +43,15 @@ static bool may_use(const struct stat *status, bool writes)
     return status->st_uid == geteuid() || status->st_uid == 0 || (geteuid() == 0 && !writes);
 }
 
+/* Nobody but the owner reads or writes it from now on. What lies on a medium that nobody writes to
+ * may be read as it is: a backup is no danger to what is live. */
+static bool take_back(int fd, const struct stat *status, bool writes)
+{
+    if ((status->st_mode & 07777) == 0600 || status->st_uid != geteuid() || fchmod(fd, 0600) == 0)
+        return true;
+    return (status->st_mode & 0077) == 0 || (errno == EROFS && !writes);
+}
+
 int remed_private_open(int folder, const char *name, int flags, const char *who,
                        struct remed_error *error)
 {
@@ -66,8 +75,7 @@ int remed_private_open(int folder, const char *name, int flags, const char *who,
                         name);
         return refuse(fd, REMED_EPERM, EACCES);
     }
-    if ((status.st_mode & 07777) != 0600 && status.st_uid == geteuid() && fchmod(fd, 0600) < 0 &&
-        (status.st_mode & 0077) != 0) {
+    if (!take_back(fd, &status, (flags & O_ACCMODE) != O_RDONLY)) {
         int number = errno;
         remed_error_set(error, REMED_EPERM, "%s: cannot take %s back from other users: %s", who,
                         name, strerror(number));
@@ -115,6 +123,22 @@ static int check_folder(int fd, const char *path, const char *who, struct remed_
                            who, path);
 }
 
+/* The name of a new folder must last as what is put into it. */
+static int sync_parent(int fd, const char *path, const char *who, struct remed_error *error)
+{
+    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0)
+        return 0; /* it can't be read: nothing to be done about it */
+    int rc = fsync(parent);
+    if (rc < 0 && errno != EINVAL) /* a file system that does not sync folders */
+        rc = remed_error_set(error, REMED_EIO, "%s: cannot sync the folder of %s: %s", who, path,
+                             strerror(errno));
+    else
+        rc = 0;
+    close(parent);
+    return rc;
+}
+
 int remed_private_folder(const char *path, const char *who, struct remed_error *error)
 {
     bool made = mkdir(path, 0700) == 0;
@@ -129,6 +153,8 @@ int remed_private_folder(const char *path, const char *who, struct remed_error *
         rc = remed_error_set(error, REMED_EPERM, "%s: %s: %s", who, path, strerror(errno));
     if (rc == 0)
         rc = check_folder(fd, path, who, error);
+    if (rc == 0 && made)
+        rc = sync_parent(fd, path, who, error);
     if (rc < 0) {
         close(fd);
         return rc;

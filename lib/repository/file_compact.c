@@ -4,6 +4,8 @@
 #include "repository/file_compact.h"
 
 #include "base/hash.h"
+#include "base/private_file.h"
+#include "repository/file_aside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,24 +13,35 @@
 #include <unistd.h>
 
 #define STEP_BYTES (4u << 20)
-#define OUTPUT "compaction.tmp"
+#define OUTPUT "remediate-compaction.tmp"
 #define OUTPUT_BYTES (REMED_SEGMENT_WHOLE + (256u << 10))
 #define FIRST_SLOTS 1024u
 
-static const uint64_t secret[2] = {REMED_HASH_C0, REMED_HASH_C1};
+void remed_file_compact_init(struct remed_file_compact *compact, const struct remed_crc *crc,
+                             int folder, const char *path, const struct remed_allocator *allocator)
+{
+    *compact = (struct remed_file_compact){
+        .crc = crc, .path = path, .folder = folder, .output = -1, .allocator = *allocator};
+    remed_file_reader_init(&compact->reader, crc, folder, path, allocator);
+}
 
 static void stop(struct remed_file_compact *compact)
 {
     remed_file_reader_end(&compact->reader);
     if (compact->output >= 0) {
         close(compact->output);
-        unlinkat(compact->folder, OUTPUT, 0);
+        (void)unlinkat(compact->folder, OUTPUT, 0);
     }
     remed_release(&compact->allocator, compact->slots,
                   compact->slot_count * sizeof *compact->slots);
     remed_release(&compact->allocator, compact->arena, compact->arena_room);
     remed_release(&compact->allocator, compact->buffer, compact->buffer != NULL ? OUTPUT_BYTES : 0);
+    remed_release(&compact->allocator, compact->aside,
+                  compact->aside_room * sizeof *compact->aside);
     compact->slots = NULL;
+    compact->aside = NULL;
+    compact->aside_count = compact->aside_room = 0;
+    compact->is_aside_full = false;
     compact->arena = compact->buffer = NULL;
     compact->slot_count = compact->used = compact->arena_used = compact->arena_room = 0;
     compact->output = -1;
@@ -47,18 +60,69 @@ static int give_up(struct remed_file_compact *compact)
     return 0;
 }
 
+/* Why it is given up: a call that failed on a file of the folder. */
+static bool fail_call(struct remed_file_compact *compact, const char *what, const char *name)
+{
+    int number = errno;
+    remed_error_set(&compact->error, REMED_EIO, "file: compaction: cannot %s %.120s/%s: %s", what,
+                    compact->path, name, strerror(number));
+    return false;
+}
+
+static bool fail_room(struct remed_file_compact *compact)
+{
+    remed_error_set(&compact->error, REMED_ELIMIT,
+                    "file: compaction of %.120s: more keys than %zu bytes hold; memory= makes more",
+                    compact->path, compact->max_bytes);
+    return false;
+}
+
+static bool fail_memory(struct remed_file_compact *compact)
+{
+    remed_error_set(&compact->error, REMED_ENOMEM, "file: compaction of %.120s: no memory",
+                    compact->path);
+    return false;
+}
+
+/* The reader met damage. Both passes do; the first is told by none that it met already. */
+static void on_damage(void *context, uint64_t first)
+{
+    struct remed_file_compact *compact = context;
+    for (size_t i = compact->aside_count; i > 0; i--)
+        if (compact->aside[i - 1] == first)
+            return;
+    if (compact->aside_count == compact->aside_room) {
+        size_t room = compact->aside_room == 0 ? 16 : compact->aside_room * 2;
+        uint64_t *grown =
+            remed_reallocate(&compact->allocator, compact->aside,
+                             compact->aside_room * sizeof *grown, room * sizeof *grown);
+        compact->is_aside_full |= grown == NULL;
+        if (grown == NULL)
+            return;
+        compact->aside = grown;
+        compact->aside_room = room;
+    }
+    compact->aside[compact->aside_count++] = first;
+}
+
 static bool begin_reading(struct remed_file_compact *compact)
 {
     remed_file_reader_end(&compact->reader);
-    compact->reader = (struct remed_file_reader){
-        .crc = compact->crc, .folder = compact->folder, .allocator = compact->allocator};
-    return remed_file_reader_begin(&compact->reader, compact->first) == 0;
+    remed_file_reader_init(&compact->reader, compact->crc, compact->folder, compact->path,
+                           &compact->allocator);
+    compact->reader.on_damage = on_damage;
+    compact->reader.context = compact;
+    if (remed_file_reader_begin(&compact->reader, compact->first) == 0)
+        return true;
+    compact->error = compact->reader.error;
+    return false;
 }
 
 void remed_file_compact_consider(struct remed_file_compact *compact, size_t minimum)
 {
     uint64_t *firsts = NULL;
     size_t count, room = 0;
+    compact->error.code = 0;
     if (compact->phase != REMED_COMPACT_IDLE ||
         remed_segment_list(compact->folder, &firsts, &count, &room, &compact->allocator) < 0) {
         remed_release(&compact->allocator, firsts, room * sizeof *firsts);
@@ -96,10 +160,10 @@ static bool grow_slots(struct remed_file_compact *compact)
 {
     size_t count = compact->slot_count == 0 ? FIRST_SLOTS : compact->slot_count * 2;
     if (count * sizeof *compact->slots + compact->arena_room > compact->max_bytes)
-        return false;
+        return fail_room(compact);
     struct remed_key_slot *slots = remed_allocate(&compact->allocator, count * sizeof *slots);
     if (slots == NULL)
-        return false;
+        return fail_memory(compact);
     for (size_t i = 0; i < compact->slot_count; i++) {
         size_t at = compact->slots[i].hash & (count - 1);
         if (compact->slots[i].key == 0)
@@ -123,11 +187,11 @@ static bool keep_key(struct remed_file_compact *compact, const struct remed_mess
     if (wanted > room) {
         room = room == 0 ? 65536 : room * 2;
         if (room + compact->slot_count * sizeof *compact->slots > compact->max_bytes)
-            return false;
+            return fail_room(compact);
         uint8_t *grown =
             remed_reallocate(&compact->allocator, compact->arena, compact->arena_room, room);
         if (grown == NULL)
-            return false;
+            return fail_memory(compact);
         compact->arena = grown;
         compact->arena_room = room;
     }
@@ -140,7 +204,7 @@ static bool keep_key(struct remed_file_compact *compact, const struct remed_mess
 
 static bool index_message(struct remed_file_compact *compact, const struct remed_message *message)
 {
-    uint64_t hash = remed_hash_bytes(message->key, message->key_length, secret);
+    uint64_t hash = remed_hash_bytes(message->key, message->key_length, compact->secret);
     if (compact->used * 4 >= compact->slot_count * 3 && !grow_slots(compact))
         return false;
     struct remed_key_slot *slot = find(compact, hash, message);
@@ -163,8 +227,10 @@ static bool flush(struct remed_file_compact *compact)
         ssize_t got = write(compact->output, compact->buffer + done, compact->held - done);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got == 0)
+            errno = ENOSPC;
         if (got <= 0)
-            return false;
+            return fail_call(compact, "write", OUTPUT);
         done += (size_t)got;
     }
     compact->held = 0;
@@ -173,7 +239,7 @@ static bool flush(struct remed_file_compact *compact)
 
 static bool copy_message(struct remed_file_compact *compact, const struct remed_message *message)
 {
-    uint64_t hash = remed_hash_bytes(message->key, message->key_length, secret);
+    uint64_t hash = remed_hash_bytes(message->key, message->key_length, compact->secret);
     if (compact->slot_count == 0)
         return true;
     const struct remed_key_slot *slot = find(compact, hash, message);
@@ -188,16 +254,53 @@ static bool copy_message(struct remed_file_compact *compact, const struct remed_
 
 static bool begin_copy(struct remed_file_compact *compact)
 {
+    char who[160];
+    snprintf(who, sizeof who, "file: compaction: %.120s", compact->path);
     compact->phase = REMED_COMPACT_COPY;
     compact->buffer = remed_allocate(&compact->allocator, OUTPUT_BYTES);
-    compact->output =
-        openat(compact->folder, OUTPUT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (compact->buffer == NULL || compact->output < 0)
+    if (compact->buffer == NULL)
+        return fail_memory(compact);
+    (void)unlinkat(compact->folder, OUTPUT, 0); /* of a process that died */
+    int fd = remed_private_open(compact->folder, OUTPUT, O_WRONLY | O_CREAT | O_EXCL, who,
+                                &compact->error);
+    if (fd < 0)
         return false;
+    compact->output = fd;
     uint64_t purged = compact->reader.purged;
     remed_segment_header(compact->buffer, purged > compact->horizon ? purged : compact->horizon);
     compact->held = REMED_SEGMENT_HEADER;
     return begin_reading(compact);
+}
+
+/* Segments with damage stay under another name. */
+static bool set_damaged_aside(struct remed_file_compact *compact)
+{
+    char name[REMED_SEGMENT_NAME];
+    if (compact->is_aside_full)
+        return fail_memory(compact);
+    for (size_t i = 0; i < compact->aside_count; i++)
+        if (compact->aside[i] < compact->end &&
+            remed_file_set_aside(compact->folder, compact->aside[i]) < 0) {
+            remed_segment_name(name, compact->aside[i]);
+            return fail_call(compact, "set aside the damaged", name);
+        }
+    return true;
+}
+
+/* The old ones go when the new name is sure to last. */
+static void remove_replaced(struct remed_file_compact *compact)
+{
+    char name[REMED_SEGMENT_NAME];
+    uint64_t *firsts = NULL;
+    size_t count = 0, room = 0;
+    bool sure = fsync(compact->folder) == 0 && remed_segment_list(compact->folder, &firsts, &count,
+                                                                  &room, &compact->allocator) == 0;
+    for (size_t i = 0; sure && i < count; i++)
+        if (firsts[i] > compact->first && firsts[i] < compact->end) {
+            remed_segment_name(name, firsts[i]);
+            (void)unlinkat(compact->folder, name, 0); /* or it is compacted again */
+        }
+    remed_release(&compact->allocator, firsts, room * sizeof *firsts);
 }
 
 /* Puts the new file in the place of the old ones. */
@@ -205,24 +308,21 @@ static bool replace(struct remed_file_compact *compact)
 {
     char name[REMED_SEGMENT_NAME];
     remed_segment_name(name, compact->first);
-    if (!flush(compact) || fsync(compact->output) < 0 ||
-        renameat(compact->folder, OUTPUT, compact->folder, name) < 0)
+    if (!flush(compact))
         return false;
+    if (fsync(compact->output) < 0)
+        return fail_call(compact, "sync", OUTPUT);
+    if (!set_damaged_aside(compact))
+        return false;
+    if (renameat(compact->folder, OUTPUT, compact->folder, name) < 0)
+        return fail_call(compact, "put the result in the place of", name);
     close(compact->output);
     compact->output = -1;
-    uint64_t *firsts = NULL;
-    size_t count = 0, room = 0;
-    if (fsync(compact->folder) == 0)
-        (void)remed_segment_list(compact->folder, &firsts, &count, &room, &compact->allocator);
-    for (size_t i = 0; i < count; i++)
-        if (firsts[i] > compact->first && firsts[i] < compact->end) {
-            remed_segment_name(name, firsts[i]);
-            unlinkat(compact->folder, name, 0);
-        }
-    remed_release(&compact->allocator, firsts, room * sizeof *firsts);
+    remove_replaced(compact);
     return true;
 }
 
+/* All that is to be compacted was read. */
 static int end_phase(struct remed_file_compact *compact)
 {
     if (compact->phase == REMED_COMPACT_INDEX)
@@ -235,6 +335,12 @@ static int end_phase(struct remed_file_compact *compact)
     return 0;
 }
 
+static bool take_message(struct remed_file_compact *compact, const struct remed_message *message)
+{
+    return compact->phase == REMED_COMPACT_INDEX ? index_message(compact, message)
+                                                 : copy_message(compact, message);
+}
+
 int remed_file_compact_step(struct remed_file_compact *compact)
 {
     struct remed_message message;
@@ -242,12 +348,15 @@ int remed_file_compact_step(struct remed_file_compact *compact)
         return 0;
     for (size_t bytes = 0; bytes < STEP_BYTES;) {
         int rc = remed_file_reader_next(&compact->reader, &message);
+        bool is_behind = compact->reader.segment >= 0 && compact->reader.first >= compact->end;
         if (rc < 0)
-            return give_up(compact);
-        if (rc == 0 || message.offset >= compact->end)
+            compact->error = compact->reader.error;
+        else if (rc == 0 && !is_behind) /* they are complete, so they can be read to their end */
+            remed_error_set(&compact->error, REMED_EIO,
+                            "file: compaction of %.120s: a segment is gone", compact->path);
+        else if (is_behind)
             return end_phase(compact);
-        if (!(compact->phase == REMED_COMPACT_INDEX ? index_message(compact, &message)
-                                                    : copy_message(compact, &message)))
+        if (rc <= 0 || !take_message(compact, &message))
             return give_up(compact);
         bytes += REMED_SEGMENT_RECORD + message.key_length + message.value_length;
     }

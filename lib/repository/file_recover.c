@@ -3,27 +3,33 @@
 #define _DEFAULT_SOURCE
 #include "repository/file_recover.h"
 
-#include <dirent.h>
+#include "base/private_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LEAST_RECORD (REMED_SEGMENT_RECORD + 1u)
+
 /* A segment as it is scanned, through a window on it. */
 struct scan {
+    const struct remed_crc *crc;
     int fd;
     uint8_t *window;
     uint64_t begin; /* file offset of the window */
     size_t held;
     uint64_t first;       /* the segment's, by name */
-    uint64_t good;        /* bytes up to the last whole record */
-    uint64_t next_offset; /* behind the last whole record */
-    uint64_t lost;        /* bytes that are no record, with records behind them */
+    uint64_t good;        /* behind the last whole record */
+    uint64_t next_offset; /* behind the last whole record's */
+    uint64_t damaged;     /* bytes that are no record, with records behind them */
+    uint64_t place;       /* of the first of them */
+    bool is_torn;         /* what lies behind `good` is the beginning of a record */
 };
 
-/* Reads on behind what is held; false at the end of the file. */
-static bool read_on(struct scan *scan)
+/* Reads on until the window is full: 1; 0 at the end of the file; -1 with errno. */
+static int read_on(struct scan *scan)
 {
     while (scan->held < REMED_SEGMENT_WHOLE) {
         ssize_t got = pread(scan->fd, scan->window + scan->held, REMED_SEGMENT_WHOLE - scan->held,
@@ -31,10 +37,10 @@ static bool read_on(struct scan *scan)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return false;
+            return (int)got;
         scan->held += (size_t)got;
     }
-    return true;
+    return 1;
 }
 
 static void step(struct scan *scan, size_t at)
@@ -44,122 +50,201 @@ static void step(struct scan *scan, size_t at)
     scan->held -= at;
 }
 
-static void scan_records(struct scan *scan, const struct remed_crc *crc)
+/* Steps over a record. */
+static void keep(struct scan *scan, uint64_t begin, size_t used, uint64_t offset)
 {
-    bool more = true;
-    while (more || scan->held > 0) {
-        size_t at = 0, used;
-        more = read_on(scan);
-        while (at < scan->held) {
-            struct remed_message message;
-            enum remed_segment_result result =
-                remed_segment_read(crc, scan->window + at, scan->held - at, &message, &used);
-            if (result == REMED_SEGMENT_SHORT && more)
-                break;
-            if (result == REMED_SEGMENT_OK && remed_segment_can_hold(scan->first, message.offset)) {
-                scan->lost += scan->begin + at - scan->good;
-                at += used;
-                scan->good = scan->begin + at;
-                if (message.offset >= scan->next_offset)
-                    scan->next_offset = message.offset + 1;
-                continue;
-            }
-            at += remed_segment_resync(scan->window + at, scan->held - at);
-            if (!more && scan->held - at < 4)
-                at = scan->held;
+    if (begin != scan->good && scan->damaged == 0)
+        scan->place = scan->good;
+    scan->damaged += begin - scan->good;
+    scan->good = begin + used;
+    if (offset >= scan->next_offset)
+        scan->next_offset = offset + 1;
+}
+
+/* Goes through what is in the window; returns how far it came. */
+static size_t scan_window(struct scan *scan, bool is_last)
+{
+    size_t at = 0, used;
+    while (at < scan->held) {
+        struct remed_message message;
+        const uint8_t *bytes = scan->window + at;
+        size_t left = scan->held - at;
+        enum remed_segment_result result =
+            remed_segment_read(scan->crc, bytes, left, &message, &used);
+        if (result == REMED_SEGMENT_OK && remed_segment_can_hold(scan->first, message.offset)) {
+            keep(scan, scan->begin + at, used, message.offset);
+            at += used;
+            continue;
         }
-        step(scan, at);
-        if (!more && at == 0)
+        if (result == REMED_SEGMENT_SHORT && !is_last)
             break;
+        if (is_last && scan->begin + at == scan->good)
+            scan->is_torn = remed_segment_is_torn(scan->crc, bytes, left, scan->next_offset);
+        at += remed_segment_skip(scan->crc, bytes, left);
+        if (at == scan->held && !is_last && left > 3)
+            at -= 3; /* a record may begin in them */
+    }
+    return at;
+}
+
+static int scan_records(struct scan *scan)
+{
+    int more = 1;
+    while (more > 0) {
+        more = read_on(scan);
+        if (more < 0)
+            return -1;
+        step(scan, scan_window(scan, more == 0));
+    }
+    return 0;
+}
+
+/* Takes what was found to the recovery: what can be cut, and what is left. */
+static void conclude(struct remed_recovery *recovery, const struct scan *scan, uint64_t size)
+{
+    uint64_t tail = size - scan->good;
+    recovery->next_offset = scan->next_offset;
+    recovery->length = scan->good;
+    recovery->damaged = scan->damaged;
+    recovery->place = scan->damaged != 0 ? scan->place : scan->good;
+    if (scan->is_torn && scan->damaged == 0)
+        recovery->cut = tail;
+    else
+        recovery->damaged += tail;
+    if (recovery->damaged != 0 && (tail != 0 || recovery->next_offset == recovery->first))
+        /* in what is left records may have been acknowledged */
+        recovery->next_offset += tail / LEAST_RECORD + 1;
+}
+
+static int fail_recovery(struct remed_error *error, int code, const char *path, uint64_t first,
+                         const char *what)
+{
+    char name[REMED_SEGMENT_NAME];
+    int number = errno;
+    remed_segment_name(name, first);
+    return remed_error_set(error, code, "file: cannot %s %.120s/%s: %s", what, path, name,
+                           strerror(number));
+}
+
+/* Looks at the header; without one the records behind it count all the same. */
+static int check_header(struct remed_recovery *recovery, uint64_t size, const char *path,
+                        struct scan *scan, struct remed_error *error)
+{
+    uint8_t header[REMED_SEGMENT_HEADER] = {0};
+    char name[REMED_SEGMENT_NAME];
+    uint64_t purged;
+    uint32_t version = 0;
+    size_t length = size < sizeof header ? (size_t)size : sizeof header;
+    ssize_t got;
+    do
+        got = pread(scan->fd, header, length, 0);
+    while (got < 0 && errno == EINTR);
+    if (got >= 0 && got != (ssize_t)length)
+        errno = EIO;
+    if (got != (ssize_t)length)
+        return fail_recovery(error, REMED_EIO, path, recovery->first, "read");
+    remed_segment_name(name, recovery->first);
+    switch (remed_segment_check_header(header, length, &purged, &version)) {
+    case REMED_HEADER_NEWER:
+        return remed_error_set(error, REMED_EUNSUPPORTED,
+                               "file: %.120s/%s: version %u of the format; this library writes 1",
+                               path, name, version);
+    case REMED_HEADER_DAMAGED:
+        scan->begin = scan->good = length;
+        scan->damaged = length != 0 ? length : 1; /* segments appear with their header */
+        return 0;
+    default:
+        scan->begin = scan->good = sizeof header;
+        return 0;
     }
 }
 
 static int scan_segment(struct remed_recovery *recovery, const struct remed_crc *crc,
-                        const struct remed_allocator *allocator)
+                        const struct remed_allocator *allocator, const char *path,
+                        struct remed_error *error)
 {
-    struct scan scan = {
-        .fd = recovery->segment, .first = recovery->first, .next_offset = recovery->first};
-    uint8_t header[REMED_SEGMENT_HEADER];
-    uint64_t purged;
+    struct scan scan = {.crc = crc,
+                        .fd = recovery->segment,
+                        .first = recovery->first,
+                        .next_offset = recovery->first};
     struct stat status;
-    ssize_t got = pread(scan.fd, header, sizeof header, 0);
     if (fstat(scan.fd, &status) < 0)
-        return REMED_EIO;
-    if (got < 0 || !remed_segment_is_header(header, (size_t)got, &purged)) {
-        recovery->length = 0; /* cut while it was made, or not ours: nothing of it is kept */
-        recovery->lost = (uint64_t)status.st_size;
-        return 0;
-    }
+        return fail_recovery(error, REMED_EIO, path, recovery->first, "look at");
+    int rc = check_header(recovery, (uint64_t)status.st_size, path, &scan, error);
+    if (rc < 0)
+        return rc;
     scan.window = remed_allocate(allocator, REMED_SEGMENT_WHOLE);
     if (scan.window == NULL)
-        return REMED_ENOMEM;
-    scan.begin = scan.good = sizeof header;
-    scan_records(&scan, crc);
+        return remed_error_set(error, REMED_ENOMEM, "file: no memory to look at %.150s", path);
+    rc = scan_records(&scan);
+    int number = errno;
     remed_release(allocator, scan.window, REMED_SEGMENT_WHOLE);
-    recovery->next_offset = scan.next_offset;
-    recovery->length = scan.good;
-    recovery->lost = scan.lost + (uint64_t)status.st_size - scan.good;
-    return scan.lost != 0;
+    errno = number;
+    if (rc < 0)
+        return fail_recovery(error, REMED_EIO, path, recovery->first, "read");
+    conclude(recovery, &scan, (uint64_t)status.st_size);
+    return 0;
 }
 
-/* Cuts the torn tail off, or leaves a damaged segment alone and wants a new one. */
-static int mend(struct remed_recovery *recovery, int scanned, struct remed_error *error)
+/* Cuts a torn tail off; leaves a damaged segment alone and wants a new one. What readers may have
+ * seen is made durable before anything is written behind it. */
+static int mend(struct remed_recovery *recovery, const char *path, struct remed_error *error)
 {
-    if (scanned == 0 && recovery->length >= REMED_SEGMENT_HEADER &&
-        (recovery->lost == 0 || (ftruncate(recovery->segment, (off_t)recovery->length) == 0 &&
-                                 fsync(recovery->segment) == 0)))
-        return 0;
-    bool cut = scanned == 0 && recovery->length >= REMED_SEGMENT_HEADER;
-    if (cut)
-        remed_error_set(error, REMED_EIO, "file: cannot mend the last segment: %s",
-                        strerror(errno));
-    close(recovery->segment);
-    recovery->segment = -1;
-    return cut ? REMED_EIO : 0;
-}
-
-/* What a compaction left when it was cut short. */
-static void remove_temporaries(int folder)
-{
-    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *open = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
-    if (open == NULL && fd >= 0)
-        close(fd);
-    while (open != NULL && (entry = readdir(open)) != NULL) {
-        size_t length = strlen(entry->d_name);
-        if (length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0)
-            unlinkat(folder, entry->d_name, 0);
+    if (recovery->cut != 0 && ftruncate(recovery->segment, (off_t)recovery->length) < 0)
+        return fail_recovery(error, REMED_EIO, path, recovery->first, "cut a torn record off");
+    if (fsync(recovery->segment) < 0)
+        return fail_recovery(error, REMED_EIO, path, recovery->first, "sync");
+    if (recovery->damaged != 0 || !remed_segment_can_hold(recovery->first, recovery->next_offset)) {
+        close(recovery->segment);
+        recovery->segment = -1;
     }
-    if (open != NULL)
-        closedir(open);
+    return 0;
 }
 
-int remed_file_recover(int folder, const struct remed_crc *crc,
+static int open_last(int folder, struct remed_recovery *recovery, const char *path,
+                     struct remed_error *error)
+{
+    char name[REMED_SEGMENT_NAME], who[160];
+    remed_segment_name(name, recovery->first);
+    snprintf(who, sizeof who, "file: %.120s", path);
+    int fd = remed_private_open(folder, name, O_RDWR, who, error);
+    recovery->segment = fd < 0 ? -1 : fd;
+    return fd < 0 ? fd : 0;
+}
+
+/* The first offset of the last segment: 1, 0 without one, an error. */
+static int find_last(int folder, const char *path, const struct remed_allocator *allocator,
+                     uint64_t *first, struct remed_error *error)
+{
+    uint64_t *firsts = NULL;
+    size_t count = 0, room = 0;
+    int rc = remed_segment_list(folder, &firsts, &count, &room, allocator), number = errno;
+    if (rc == 0 && count > 0)
+        *first = firsts[count - 1];
+    remed_release(allocator, firsts, room * sizeof *firsts);
+    if (rc < 0)
+        return remed_error_set(error, rc, "file: cannot list %.150s: %s", path,
+                               rc == REMED_ENOMEM ? "no memory" : strerror(number));
+    return count > 0;
+}
+
+int remed_file_recover(int folder, const char *path, const struct remed_crc *crc,
                        const struct remed_allocator *allocator, struct remed_recovery *recovery,
                        struct remed_error *error)
 {
-    uint64_t *firsts = NULL;
-    size_t count, room = 0;
-    char name[REMED_SEGMENT_NAME];
     *recovery = (struct remed_recovery){.segment = -1};
-    remove_temporaries(folder);
-    int rc = remed_segment_list(folder, &firsts, &count, &room, allocator);
-    if (rc == 0 && count > 0)
-        recovery->first = recovery->next_offset = firsts[count - 1];
-    remed_release(allocator, firsts, room * sizeof *firsts);
-    if (rc < 0)
-        return remed_error_set(error, rc, "file: cannot list the folder");
-    if (count == 0)
-        return 0;
-    remed_segment_name(name, recovery->first);
-    recovery->segment = openat(folder, name, O_RDWR | O_CLOEXEC);
-    if (recovery->segment < 0)
-        return remed_error_set(error, REMED_EIO, "file: cannot open %s: %s", name, strerror(errno));
-    int scanned = scan_segment(recovery, crc, allocator);
-    if (scanned < 0) {
+    int rc = find_last(folder, path, allocator, &recovery->first, error);
+    if (rc <= 0)
+        return rc;
+    recovery->next_offset = recovery->first;
+    rc = open_last(folder, recovery, path, error);
+    if (rc == 0)
+        rc = scan_segment(recovery, crc, allocator, path, error);
+    if (rc == 0)
+        rc = mend(recovery, path, error);
+    if (rc < 0 && recovery->segment >= 0)
         close(recovery->segment);
-        return remed_error_set(error, scanned, "file: cannot read %s", name);
-    }
-    return mend(recovery, scanned, error);
+    if (rc < 0)
+        recovery->segment = -1;
+    return rc;
 }

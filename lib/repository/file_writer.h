@@ -4,8 +4,11 @@
  *
  * Publications go into a buffer; process writes it out in one piece and syncs by the policy, and
  * only then are they delivered. A full disk is no failure: the file is cut back to its last whole
- * record, the buffer stays, and writing is tried again. A failed sync is one, since nobody knows
- * then what the disk has.
+ * record, the rest of the buffer stays, and writing is tried again. A failed sync is one, since
+ * nobody knows then what the disk has.
+ *
+ * A new segment is made beside and linked to its name: it appears with its header, and never in the
+ * place of another file.
  *
  * Threads: one thread a writer.
  */
@@ -20,9 +23,10 @@ enum remed_sync { REMED_SYNC_ALWAYS, REMED_SYNC_INTERVAL, REMED_SYNC_NEVER };
 struct remed_file_writer {
     const struct remed_crc *crc;
     const struct remed_transport_events *events;
-    int folder; /* borrowed */
-    int lock;
-    int segment;
+    const char *path;       /* the folder's, for messages; borrowed */
+    int folder;             /* borrowed */
+    int lock;               /* -1: not taken */
+    int segment;            /* -1: not open */
     uint64_t first;         /* offset of the segment's first record */
     uint64_t length;        /* bytes of whole records in it, its header included */
     uint64_t next_offset;   /* of the next publication */
@@ -37,12 +41,18 @@ struct remed_file_writer {
     size_t used, room, max_bytes;
     uint32_t written; /* tags whose records are in the file, not synced */
     struct remed_tags tags;
-    uint64_t repaired; /* bytes of a torn tail cut off, and of damage stepped over, when opened */
+    uint64_t cut;     /* bytes of a torn record that were cut off when it was opened */
+    uint64_t damaged; /* bytes that are no record and were left where they are, when opened */
+    uint64_t damaged_first, damaged_place; /* their segment, and where in it */
     struct remed_error failure;
     struct remed_allocator allocator;
 };
 
-/* Takes the lock and mends the end of the last segment. REMED_EBUSY: another process writes. */
+/* Closed, and nothing of the host's in it. Whatever has a writer calls this first. */
+void remed_file_writer_init(struct remed_file_writer *writer, const struct remed_crc *crc,
+                            int folder, const struct remed_allocator *allocator);
+/* Takes the lock and mends the end of the last segment. `path` is kept. REMED_EBUSY: another
+ * process writes; REMED_EUNSUPPORTED: the last segment is of a newer version. */
 int remed_file_writer_open(struct remed_file_writer *writer, const char *path,
                            struct remed_error *error);
 int remed_file_writer_publish(struct remed_file_writer *writer, const struct remed_message *message,
@@ -53,6 +63,8 @@ int remed_file_writer_process(struct remed_file_writer *writer, uint64_t now,
  */
 void remed_file_writer_roll(struct remed_file_writer *writer, uint64_t now);
 uint64_t remed_file_writer_deadline(const struct remed_file_writer *writer);
+/* Tells what it waits for: a disk that takes nothing. As snprintf; 0 when for nothing. */
+size_t remed_file_writer_waiting(const struct remed_file_writer *writer, char *text, size_t size);
 /* Writes and syncs what is there, fails what can't be, and closes. */
 int remed_file_writer_close(struct remed_file_writer *writer, struct remed_error *error);
 

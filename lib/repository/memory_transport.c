@@ -10,11 +10,11 @@
  * Threads: a hub and all transports on it belong to one thread.
  */
 #include "repository/drivers.h"
+#include "repository/position.h"
 #include "repository/tags.h"
 
+#include "base/entropy.h"
 #include "base/hash.h"
-
-#include <stdio.h>
 
 #define MIN_BUCKETS 64u
 #define MESSAGES_A_PROCESS 256u
@@ -42,7 +42,9 @@ struct remed_memory_hub {
     size_t bucket_count, count;
     size_t bytes, max_bytes;
     uint64_t next_offset;
-    uint64_t purged; /* removals before this offset are forgotten */
+    uint64_t purged;    /* removals before this offset are forgotten */
+    uint64_t secret[2]; /* of the hash: keys are strangers' */
+    uint64_t id;        /* in positions */
     struct cursor *cursors;
     unsigned users; /* transports, and the host's own hold */
     struct remed_allocator allocator;
@@ -59,10 +61,20 @@ struct memory_transport {
     struct remed_allocator allocator;
 };
 
-static const uint64_t secret[2] = {REMED_HASH_C0, REMED_HASH_C1}; /* one process: no stranger */
+static int draw(struct remed_memory_hub *hub, const struct remed_entropy *entropy)
+{
+    static const uint64_t none[2] = {0, 0};
+    uint64_t drawn[2];
+    int rc = remed_entropy_secret(hub->secret, none, entropy, NULL);
+    if (rc == 0)
+        rc = remed_entropy_secret(drawn, none, entropy, NULL);
+    if (rc == 0)
+        hub->id = drawn[0] != 0 ? drawn[0] : 1;
+    return rc;
+}
 
-int remed_memory_hub_new(struct remed_memory_hub **hub, size_t max_bytes,
-                         const struct remed_allocator *given)
+static int make_hub(struct remed_memory_hub **hub, size_t max_bytes,
+                    const struct remed_entropy *entropy, const struct remed_allocator *given)
 {
     struct remed_allocator allocator = remed_allocator_or_default(given);
     struct remed_memory_hub *made = remed_allocate(&allocator, sizeof *made);
@@ -73,12 +85,20 @@ int remed_memory_hub_new(struct remed_memory_hub **hub, size_t max_bytes,
     made->users = 1;
     made->bucket_count = MIN_BUCKETS;
     made->buckets = remed_allocate(&allocator, made->bucket_count * sizeof *made->buckets);
-    if (made->buckets == NULL) {
-        remed_release(&allocator, made, sizeof *made);
-        return REMED_ENOMEM;
+    int rc = made->buckets != NULL ? draw(made, entropy) : REMED_ENOMEM;
+    if (rc == 0) {
+        *hub = made;
+        return 0;
     }
-    *hub = made;
-    return 0;
+    remed_release(&allocator, made->buckets, made->bucket_count * sizeof *made->buckets);
+    remed_release(&allocator, made, sizeof *made);
+    return rc;
+}
+
+int remed_memory_hub_new(struct remed_memory_hub **hub, size_t max_bytes,
+                         const struct remed_allocator *given)
+{
+    return make_hub(hub, max_bytes, NULL, given);
 }
 
 static size_t entry_bytes(const struct entry *entry)
@@ -190,7 +210,7 @@ static int memory_publish(void *state, const struct remed_message *message, uint
     struct entry *entry = remed_allocate(&hub->allocator, wanted);
     if (entry == NULL)
         return remed_error_set(error, REMED_EBUSY, "memory: no memory for %zu bytes", wanted);
-    entry->hash = remed_hash_bytes(message->key, message->key_length, secret);
+    entry->hash = remed_hash_bytes(message->key, message->key_length, hub->secret);
     entry->key_length = (uint32_t)message->key_length;
     entry->value_length = (uint32_t)message->value_length;
     memcpy(entry->bytes, message->key, message->key_length);
@@ -221,13 +241,15 @@ static int memory_open(void **state, const struct remed_uri *uri,
     made->hub = opts->hub;
     rc = remed_tags_init(&made->tags, opts->max_pending, &allocator);
     if (rc == 0 && made->hub == NULL)
-        rc = remed_memory_hub_new(&made->hub, DEFAULT_HUB_BYTES, &allocator);
+        rc = make_hub(&made->hub, DEFAULT_HUB_BYTES, opts->entropy, &allocator);
     else if (rc == 0)
         made->hub->users++;
     if (rc < 0) {
         remed_tags_fini(&made->tags, &allocator);
         remed_release(&allocator, made, sizeof *made);
-        return remed_error_set(error, rc, "no memory for a transport");
+        return remed_error_set(error, rc,
+                               rc == REMED_ENOMEM ? "no memory for a transport"
+                                                  : "no random bytes for the secret of a hash");
     }
     *state = made;
     return 0;
@@ -237,15 +259,16 @@ static int memory_subscribe(void *state, const char *from, struct remed_error *e
 {
     struct memory_transport *transport = state;
     struct remed_memory_hub *hub = transport->hub;
-    unsigned long long position = 0;
-    int length = 0;
+    uint64_t position = 0, id = 0;
     if (strcmp(from, "end") == 0)
         position = hub->next_offset;
-    else if (strcmp(from, "begin") != 0 &&
-             (sscanf(from, "%llu%n", &position, &length) != 1 || from[length] != '\0'))
+    else if (strcmp(from, "begin") != 0 && !remed_position_parse(from, &id, &position))
         return remed_error_set(error, REMED_EINVAL, "'%.60s' is no position of memory:", from);
+    if (id != 0 && id != hub->id)
+        return remed_error_set(error, REMED_EINVAL, "memory: the position is of another hub");
     if (position > hub->next_offset || (position != 0 && position < hub->purged))
-        return remed_error_set(error, REMED_EINVAL, "position %llu is gone; begin anew", position);
+        return remed_error_set(error, REMED_EINVAL, "position %llu is gone; begin anew",
+                               (unsigned long long)position);
     struct entry *entry = hub->last;
     while (entry != NULL && entry->before != NULL && entry->before->offset >= position)
         entry = entry->before;
@@ -302,7 +325,7 @@ static int memory_process(void *state, uint64_t now, struct remed_error *error)
 static size_t memory_position(const void *state, char *text, size_t size)
 {
     const struct memory_transport *transport = state;
-    return (size_t)snprintf(text, size, "%llu", (unsigned long long)transport->position);
+    return remed_position_write(transport->hub->id, transport->position, text, size);
 }
 
 /* Work that is there already makes it due at once. */

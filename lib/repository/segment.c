@@ -30,9 +30,9 @@ void remed_crc_init(struct remed_crc *crc)
         }
 }
 
-uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t length)
+static uint32_t crc_step(const struct remed_crc *crc, uint32_t value, const uint8_t *bytes,
+                         size_t length)
 {
-    uint32_t value = UINT32_MAX;
     for (; length >= 8; bytes += 8, length -= 8) {
         uint32_t low = remed_load32_little(bytes) ^ value, high = remed_load32_little(bytes + 4);
         value = crc->table[7][low & 0xff] ^ crc->table[6][low >> 8 & 0xff] ^
@@ -42,7 +42,12 @@ uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t 
     }
     for (; length > 0; bytes++, length--)
         value = value >> 8 ^ crc->table[0][(value ^ *bytes) & 0xff];
-    return ~value;
+    return value;
+}
+
+uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t length)
+{
+    return ~crc_step(crc, UINT32_MAX, bytes, length);
 }
 
 static void store(uint8_t *to, uint64_t value, unsigned width)
@@ -53,21 +58,43 @@ static void store(uint8_t *to, uint64_t value, unsigned width)
 
 static const uint8_t file_magic[8] = {'R', 'E', 'M', 'E', 'D', 'S', 'E', 'G'};
 
+/* Of 24 bytes now and then: no table. Two bits are always set, so that a single flipped bit can't
+ * make it look like a header of the time before there was a checksum. */
+static uint32_t header_checksum(const uint8_t header[REMED_SEGMENT_HEADER])
+{
+    uint32_t value = UINT32_MAX;
+    for (unsigned i = 0; i < REMED_SEGMENT_HEADER; i++) {
+        value ^= i >= 12 && i < 16 ? 0 : header[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            value = value >> 1 ^ (CRC_POLYNOMIAL & -(value & 1));
+    }
+    return ~value | 3;
+}
+
 void remed_segment_header(uint8_t header[REMED_SEGMENT_HEADER], uint64_t purged)
 {
     memcpy(header, file_magic, sizeof file_magic);
     store(header + 8, SEGMENT_VERSION, 4);
-    store(header + 12, 0, 4);
     store(header + 16, purged, 8);
+    store(header + 12, header_checksum(header), 4);
 }
 
-bool remed_segment_is_header(const uint8_t *bytes, size_t length, uint64_t *purged)
+enum remed_segment_header remed_segment_check_header(const uint8_t *bytes, size_t length,
+                                                     uint64_t *purged, uint32_t *version)
 {
-    if (length < REMED_SEGMENT_HEADER || memcmp(bytes, file_magic, sizeof file_magic) != 0 ||
-        remed_load32_little(bytes + 8) != SEGMENT_VERSION)
-        return false;
+    if (length < REMED_SEGMENT_HEADER)
+        return REMED_HEADER_DAMAGED;
+    uint32_t checksum = remed_load32_little(bytes + 12), differing;
+    bool sound = checksum == header_checksum(bytes);
+    if (memcmp(bytes, file_magic, sizeof file_magic) != 0)
+        return REMED_HEADER_DAMAGED;
+    *version = remed_load32_little(bytes + 8);
     *purged = remed_load64_little(bytes + 16);
-    return true;
+    differing = *version ^ SEGMENT_VERSION;
+    if (differing == 0)
+        return sound || checksum == 0 ? REMED_HEADER_OK : REMED_HEADER_DAMAGED;
+    /* One bit off and without a right checksum it is our version with a flipped bit. */
+    return sound || (differing & (differing - 1)) != 0 ? REMED_HEADER_NEWER : REMED_HEADER_DAMAGED;
 }
 
 void remed_segment_name(char name[REMED_SEGMENT_NAME], uint64_t first)
@@ -136,6 +163,78 @@ size_t remed_segment_resync(const uint8_t *bytes, size_t length)
     return length > 3 ? length - 3 : length; /* a magic may begin in the last three bytes */
 }
 
+size_t remed_segment_skip(const struct remed_crc *crc, const uint8_t *bytes, size_t length)
+{
+    struct remed_message message;
+    size_t at = 0, used;
+    do {
+        size_t step = remed_segment_resync(bytes + at, length - at);
+        if (step == length - at)
+            return length;
+        at += step;
+    } while (remed_segment_read(crc, bytes + at, length - at, &message, &used) ==
+             REMED_SEGMENT_DAMAGED);
+    return at;
+}
+
+size_t remed_segment_find(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
+                          uint64_t least, uint64_t most)
+{
+    struct remed_message message;
+    size_t at = 0, used;
+    while (at < length) {
+        at += remed_segment_skip(crc, bytes + at, length - at);
+        if (at < length &&
+            remed_segment_read(crc, bytes + at, length - at, &message, &used) == REMED_SEGMENT_OK &&
+            message.offset >= least && message.offset <= most)
+            return at;
+    }
+    return length;
+}
+
+/* Whether the bytes are a record but for its lengths. */
+static bool is_whole_with(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
+                          uint64_t key, uint64_t value)
+{
+    if (key == 0 || key > REMED_TRANSPORT_KEY_MAX || value > REMED_TRANSPORT_VALUE_MAX ||
+        REMED_SEGMENT_RECORD + key + value != length)
+        return false;
+    uint8_t lengths[REMED_SEGMENT_RECORD];
+    memcpy(lengths, bytes, sizeof lengths);
+    store(lengths + 16, key, 4);
+    store(lengths + 20, value, 4);
+    uint32_t sum = crc_step(crc, UINT32_MAX, lengths + 8, sizeof lengths - 8);
+    sum = ~crc_step(crc, sum, bytes + REMED_SEGMENT_RECORD, length - REMED_SEGMENT_RECORD);
+    return sum == remed_load32_little(bytes + 4);
+}
+
+/* A record that ends where the bytes do, one of whose lengths is damaged: the other tells it. */
+static bool is_whole_but_length(const struct remed_crc *crc, const uint8_t *bytes, size_t length)
+{
+    uint64_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
+    uint64_t both = length - REMED_SEGMENT_RECORD;
+    return (key <= both && is_whole_with(crc, bytes, length, key, both - key)) ||
+           (value <= both && is_whole_with(crc, bytes, length, both - value, value));
+}
+
+bool remed_segment_is_torn(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
+                           uint64_t expected)
+{
+    uint8_t begins[16];
+    struct remed_message message;
+    size_t used;
+    store(begins, RECORD_MAGIC, 4);
+    store(begins + 8, expected, 8);
+    if (memcmp(bytes, begins, length < 4 ? length : 4) != 0)
+        return false;
+    if (length > 8 && memcmp(bytes + 8, begins + 8, length < 16 ? length - 8 : 8) != 0)
+        return false;
+    if (length < REMED_SEGMENT_RECORD)
+        return true; /* too short for any whole record */
+    return remed_segment_read(crc, bytes, length, &message, &used) == REMED_SEGMENT_SHORT &&
+           !is_whole_but_length(crc, bytes, length);
+}
+
 static int by_number(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -158,24 +257,41 @@ static int add_first(uint64_t **firsts, size_t *count, size_t *room, uint64_t fi
     return 0;
 }
 
+/* Reads a folder to its end: an entry that can't be read is no end. */
+static int list_entries(DIR *open, uint64_t **firsts, size_t *count, size_t *room,
+                        const struct remed_allocator *allocator)
+{
+    const struct dirent *entry;
+    uint64_t first;
+    int rc = 0;
+    while (rc == 0) {
+        errno = 0;
+        entry = readdir(open);
+        if (entry == NULL)
+            return errno == 0 ? 0 : REMED_EIO;
+        if (remed_segment_parse_name(entry->d_name, &first))
+            rc = add_first(firsts, count, room, first, allocator);
+    }
+    return rc;
+}
+
 int remed_segment_list(int folder, uint64_t **firsts, size_t *count, size_t *room,
                        const struct remed_allocator *allocator)
 {
-    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *open = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
-    uint64_t first;
     *count = 0;
     if (open == NULL) {
+        int number = errno;
         if (fd >= 0)
             close(fd);
+        errno = number;
         return REMED_EIO;
     }
-    while (rc == 0 && (entry = readdir(open)) != NULL)
-        if (remed_segment_parse_name(entry->d_name, &first))
-            rc = add_first(firsts, count, room, first, allocator);
+    int rc = list_entries(open, firsts, count, room, allocator), number = errno;
     closedir(open);
     if (*count > 1)
         qsort(*firsts, *count, sizeof **firsts, by_number);
+    errno = number;
     return rc;
 }

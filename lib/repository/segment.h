@@ -3,8 +3,9 @@
  * Segment files of the file transport (docs/transports.md): a header of 24 bytes, then records. All
  * numbers are little-endian.
  *
- *   header: "REMEDSEG", version (4), reserved (4), purged (8): a compaction left out removals below
- *           this offset, so who has read something, but not so far, can't go on from there
+ *   header: "REMEDSEG", version (4), checksum of the other 20 bytes (4; 0 in old ones: none),
+ * purged (8): a compaction left out removals below this offset, so who has read something, but not
+ *           so far, can't go on from there
  *   record: magic (4), CRC-32C of all behind it (4), offset (8), key length (4), value length (4),
  *           key, value
  *
@@ -34,7 +35,18 @@ void remed_crc_init(struct remed_crc *crc);
 uint32_t remed_crc_of(const struct remed_crc *crc, const uint8_t *bytes, size_t length);
 
 void remed_segment_header(uint8_t header[REMED_SEGMENT_HEADER], uint64_t purged);
-bool remed_segment_is_header(const uint8_t *bytes, size_t length, uint64_t *purged);
+
+/* What the first bytes of a segment are. */
+enum remed_segment_header {
+    REMED_HEADER_OK,
+    REMED_HEADER_DAMAGED, /* no header: segments appear with a whole one. Their records can be found
+                             all the same */
+    REMED_HEADER_NEWER    /* of a version that this library does not know */
+};
+
+/* *purged and *version are set for REMED_HEADER_OK; *version for REMED_HEADER_NEWER as well. */
+enum remed_segment_header remed_segment_check_header(const uint8_t *bytes, size_t length,
+                                                     uint64_t *purged, uint32_t *version);
 void remed_segment_name(char name[REMED_SEGMENT_NAME], uint64_t first);
 /* The first offset that a file's name tells; false for another file, or an offset so great that
  * those behind it could not be read. */
@@ -63,8 +75,22 @@ enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const 
                                              size_t *used);
 /* Bytes to step over until something that may be a record begins; `length` when nothing does. */
 size_t remed_segment_resync(const uint8_t *bytes, size_t length);
+/* The same, but what begins there is a whole record, or too long for these bytes to tell. */
+size_t remed_segment_skip(const struct remed_crc *crc, const uint8_t *bytes, size_t length);
+/* Bytes to step over, above 0, until a whole record begins whose offset is `least` to `most`;
+ * `length` when none does. */
+size_t remed_segment_find(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
+                          uint64_t least, uint64_t most);
+/*
+ * Whether the bytes at the end of a segment are the beginning of the record with that offset, and
+ * nothing but a beginning: no record that was written whole and whose lengths are damaged since.
+ * Only such a tail may be cut off. `expected` is the offset behind the last whole record.
+ */
+bool remed_segment_is_torn(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
+                           uint64_t expected);
 
-/* First offsets of the segments in a folder, sorted. To be released: *room entries. */
+/* First offsets of the segments in a folder, sorted. To be released: *room entries, also after an
+ * error: REMED_ENOMEM, or REMED_EIO with its cause in errno. */
 int remed_segment_list(int folder, uint64_t **firsts, size_t *count, size_t *room,
                        const struct remed_allocator *allocator);
 

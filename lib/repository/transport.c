@@ -134,6 +134,8 @@ int remed_transport_publish(struct remed_transport *transport, const struct reme
     if (message->value_length > REMED_TRANSPORT_VALUE_MAX)
         return remed_error_set(error, REMED_ELIMIT, "a value of %zu bytes, more than %u",
                                message->value_length, REMED_TRANSPORT_VALUE_MAX);
+    if (message->reserved != 0)
+        return remed_error_set(error, REMED_EINVAL, "a reserved member of the message is not zero");
     int rc = REMED_EBUSY;
     if (transport->stats.pending < transport->max_pending)
         rc = transport->driver->publish(transport->state, message, tag, error);

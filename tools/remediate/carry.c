@@ -63,6 +63,28 @@ int fail_at(const char *uri, const char *message)
     return fail("%.*s:***%s: %s", (int)(user + colon - uri), uri, at, message);
 }
 
+static void on_log(void *context, enum remed_log_level level, const char *module,
+                   const char *message)
+{
+    (void)context;
+    if (level <= REMED_LOG_WARNING)
+        fail("%s: %s", module, message);
+}
+
+void describe_damage(const struct remed_transport *transport, char text[DAMAGE_TEXT])
+{
+    char first[DAMAGE_TEXT - 100];
+    struct remed_transport_stats stats;
+    remed_transport_stats(transport, &stats, sizeof stats);
+    size_t length = remed_transport_damage(transport, first, sizeof first);
+    if (stats.damaged == 0)
+        text[0] = '\0';
+    else
+        snprintf(text, DAMAGE_TEXT, "%llu damaged %s passed over%s%s",
+                 (unsigned long long)stats.damaged, stats.damaged == 1 ? "place" : "places",
+                 length != 0 ? "; the first: " : "", length != 0 ? first : "");
+}
+
 void add_drivers(struct remed_transport_opts *opts)
 {
     static const struct remed_transport_driver *drivers[3];
@@ -76,6 +98,7 @@ void add_drivers(struct remed_transport_opts *opts)
 #endif
     opts->drivers = drivers;
     opts->driver_count = count;
+    opts->log.write = on_log;
 }
 
 struct remed_transport *open_transport(const char *uri, const struct remed_transport_events *events)
@@ -124,6 +147,7 @@ struct gathering {
     char *position;        /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
     uint64_t bad, refused; /* bad: damaged, or not signed as it should be */
     bool caught_up;
+    char *damage; /* DAMAGE_TEXT bytes */
 };
 
 static void on_message(void *context, const struct remed_message *message)
@@ -158,6 +182,7 @@ static int gather_uri(struct gathering *gathering, const char *uri)
         code = fail("interrupted");
     if (code == EXIT_OK && gathering->position != NULL)
         remed_transport_position(transport, gathering->position, REMED_SNAPSHOT_POSITION_MAX + 1);
+    describe_damage(transport, gathering->damage);
     remed_transport_close(transport, NULL);
     return code;
 }
@@ -229,11 +254,13 @@ static int complain(const char *where, const struct remed_replica *replica)
 }
 
 struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
-                                     const struct remed_mac *mac, char *position)
+                                     const struct remed_mac *mac, char *position,
+                                     char damage[DAMAGE_TEXT])
 {
-    struct gathering gathering = {.position = position};
+    struct gathering gathering = {.position = position, .damage = damage};
     struct remed_replica_opts opts;
     struct remed_error error;
+    damage[0] = '\0';
     remed_replica_opts_init(&opts, sizeof opts);
     opts.max_entries = max_entries;
     opts.mac = mac;
@@ -255,5 +282,7 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
     if (code == EXIT_OK)
         return gathering.replica;
     remed_replica_free(gathering.replica);
+    if (damage[0] != '\0')
+        fail("%s", damage);
     return NULL;
 }

@@ -19,11 +19,14 @@ void catch_interrupts(void);
 uint64_t real_ns(void);      /* since the Unix epoch */
 uint64_t monotonic_ns(void); /* the transports' clock */
 
-/* All drivers that there are. */
+/* All drivers that there are; their warnings go to standard error. */
 void add_drivers(struct remed_transport_opts *opts);
 /* Opens a transport with all drivers; complains. NULL: it did. */
 struct remed_transport *open_transport(const char *uri,
                                        const struct remed_transport_events *events);
+/* Describes what a transport had to pass over; "" when nothing. */
+#define DAMAGE_TEXT 1400u
+void describe_damage(const struct remed_transport *transport, char text[DAMAGE_TEXT]);
 /* Complains of a URI, without the password in it. */
 int fail_at(const char *uri, const char *message);
 /* Waits until something is to be done, at most `most_ms`, and does it; EXIT_OK, or complains. */
@@ -34,8 +37,10 @@ int print_record(FILE *out, const struct remed_record *record);
 
 /* A replica of what a URI holds now, of a file that snapshot --output wrote, or of records ("-":
  * standard input). `position`: REMED_SNAPSHOT_POSITION_MAX + 1 bytes for that of a URI, or NULL.
- * With a mac the values of a URI must be signed; files are the host's own. Complains. */
+ * With a mac the values of a URI must be signed; files are the host's own. Complains; but what was
+ * damaged and passed over is only described in `damage`, for when its records are given. */
 struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
-                                     const struct remed_mac *mac, char *position);
+                                     const struct remed_mac *mac, char *position,
+                                     char damage[DAMAGE_TEXT]);
 
 #endif

@@ -22,7 +22,7 @@ static const char audit_help[] =
     "'snapshot --digest' wrote it tells the leaves that differ; of those alone 'snapshot "
     "--leaves'\n"
     "gives the records.\n"
-    "Exit status: 0 equal, 1 different or failed, 2 wrong usage.\n"
+    "Exit status: 0 equal, 1 different, damaged or failed, 2 wrong usage.\n"
     "\n"
     "  -q, --quiet           the summary alone\n"
     "      --leaves LIST     only records of these leaves of the digest, such as 5,17-20\n"
@@ -143,15 +143,20 @@ static int audit_replicas(const struct remed_replica *a, const struct remed_repl
 static int audit(const char *first, const char *second, uint32_t max_entries,
                  const struct remed_mac *mac, struct telling *telling)
 {
+    static char damage[2][DAMAGE_TEXT];
     int code = EXIT_FAILED;
-    struct remed_replica *a = gather_replica(first, max_entries, mac, NULL), *b = NULL;
+    struct remed_replica *a = gather_replica(first, max_entries, mac, NULL, damage[0]), *b = NULL;
     bool by_digest = digest_is_file(second);
     if (a != NULL && !by_digest)
-        b = gather_replica(second, max_entries, mac, NULL);
+        b = gather_replica(second, max_entries, mac, NULL, damage[1]);
     if (a != NULL && by_digest)
         code = audit_digest(a, second, telling);
     else if (b != NULL)
         code = audit_replicas(a, b, telling);
+    fflush(stdout);
+    for (unsigned i = 0; i < 2; i++)
+        if (damage[i][0] != '\0' && (i == 0 ? a : b) != NULL)
+            code = fail("%s", damage[i]);
     remed_replica_free(a);
     remed_replica_free(b);
     return code;

@@ -28,7 +28,10 @@ static const char snapshot_help[] =
     "      --verify FILE     take only records that a key of the file signed\n"
     "      --max-entries N   most entries (default 1048576)\n"
     "      --json            as it is: records are JSON anyway\n"
-    "  -h, --help            this help\n";
+    "  -h, --help            this help\n"
+    "\n"
+    "What is damaged costs its own records: the others are given, then the damage is told on\n"
+    "standard error, and the exit status is 1.\n";
 
 static int write_wire(const struct remed_record *record)
 {
@@ -69,8 +72,9 @@ static int print_all(const struct snapshot *snapshot, const struct remed_replica
 static int take(const struct snapshot *snapshot, const char *uri, const struct remed_mac *mac)
 {
     static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
+    static char damage[DAMAGE_TEXT];
     struct remed_replica *replica =
-        gather_replica(uri, (uint32_t)snapshot->max_entries, mac, position);
+        gather_replica(uri, (uint32_t)snapshot->max_entries, mac, position, damage);
     int code = EXIT_OK;
     if (replica == NULL)
         return EXIT_FAILED;
@@ -81,7 +85,10 @@ static int take(const struct snapshot *snapshot, const char *uri, const struct r
     else
         code = print_all(snapshot, replica);
     remed_replica_free(replica);
-    return code;
+    if (damage[0] == '\0')
+        return code;
+    fflush(stdout);
+    return fail("%s", damage);
 }
 
 enum long_option { MSGPACK = 256, DIGEST, LEAVES, MAX_ENTRIES, VERIFY, JSON };

@@ -20,12 +20,17 @@ static const char help[] =
     "      --once        stop when everything that was there has come\n"
     "      --verify FILE take only records that a key of the file signed\n"
     "      --json        as it is: records are JSON anyway\n"
-    "  -h, --help        this help\n";
+    "  -h, --help        this help\n"
+    "\n"
+    "What is damaged costs its own records: that is told on standard error when it is met, and "
+    "the\n"
+    "exit status is 1.\n";
 
 struct watching {
     struct remed_record *record;
     struct keys keys;
     uint64_t seen, count, bad;
+    uint64_t damaged; /* told so far */
     bool once, caught_up;
     int code;
 };
@@ -61,6 +66,19 @@ static bool is_done(const struct watching *watching)
            (watching->count != 0 && watching->seen >= watching->count);
 }
 
+/* Damage is told as it is met. */
+static void tell_damage(struct watching *watching, const struct remed_transport *transport)
+{
+    static char damage[DAMAGE_TEXT];
+    struct remed_transport_stats stats;
+    remed_transport_stats(transport, &stats, sizeof stats);
+    if (stats.damaged == watching->damaged)
+        return;
+    watching->damaged = stats.damaged;
+    describe_damage(transport, damage);
+    fail("%s", damage);
+}
+
 static int watch(struct watching *watching, const char *uri, const char *from)
 {
     struct remed_error error;
@@ -75,13 +93,15 @@ static int watch(struct watching *watching, const char *uri, const char *from)
     while (!is_done(watching)) {
         watching->code = drive(transport, 1000);
         fflush(stdout);
+        tell_damage(watching, transport);
     }
     /* With a count, more may have been handed out than was printed. */
     if (watching->code == EXIT_OK && watching->count == 0 &&
         remed_transport_position(transport, position, sizeof position) < sizeof position)
         fprintf(stderr, "position: %s\n", position);
     remed_transport_close(transport, NULL);
-    return watching->code == EXIT_OK && watching->bad > 0 ? EXIT_FAILED : watching->code;
+    bool bad = watching->bad > 0 || watching->damaged > 0;
+    return watching->code == EXIT_OK && bad ? EXIT_FAILED : watching->code;
 }
 
 int command_watch(int argc, char **argv)
