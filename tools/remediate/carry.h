@@ -24,7 +24,9 @@ void add_drivers(struct remed_transport_opts *opts);
 /* Opens a transport with all drivers; complains. NULL: it did. */
 struct remed_transport *open_transport(const char *uri,
                                        const struct remed_transport_events *events);
-/* Complains of a URI, without the password in it. */
+/* A URI without what may be secret: password and parameters. */
+void shown_uri(const char *uri, char *text, size_t size);
+/* Complains of a URI, without what may be secret. */
 int fail_at(const char *uri, const char *message);
 /* Waits until something is to be done, at most `most_ms`, and does it; EXIT_OK, or complains. */
 int drive(struct remed_transport *transport, int most_ms);
