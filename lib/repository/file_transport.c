@@ -130,7 +130,7 @@ static int file_open(void **state, const struct remed_uri *uri,
     made->writer.folder = made->compact.folder = made->folder;
     made->writer.events = &made->events;
     made->writer.max_bytes = opts->max_pending_bytes;
-    made->compact.output = -1;
+    made->compact.output = made->compact.reader.segment = -1;
     *state = made;
     return 0;
 }

@@ -117,6 +117,7 @@ int remed_resume_begin(struct remed_resume *resume, const char *uri,
     resume->opts.drivers = resume->drivers;
     resume->opts.allocator = &resume->allocator;
     resume->opts.origin = origin[0] != '\0' ? origin : NULL;
+    resume->opts.log = (struct remed_log){0}; /* the publisher's transport speaks for both */
     resume->opts.max_pending = 1;
     resume->opts.max_pending_bytes = REMED_TRANSPORT_VALUE_MAX;
     if (opts->entropy != NULL) {

@@ -281,11 +281,12 @@ static int set_option(struct publishing *publishing, int option, char **argv)
     }
 }
 
+/* What transports have to say is told as what is waited for. */
 static void on_log(void *context, enum remed_log_level level, const char *module,
                    const char *message)
 {
     (void)context;
-    if (level <= REMED_LOG_WARNING)
+    if (level <= REMED_LOG_WARNING && strcmp(module, "publisher") == 0)
         fprintf(stderr, "remediate: %s: %s\n", module, message);
 }
 
