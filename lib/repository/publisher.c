@@ -327,6 +327,7 @@ static int publish(struct remed_publisher *publisher, struct remed_record *recor
         return 0;
     }
     record->origin_length = origin_length;
+    record->origin[origin_length] = '\0';
     record->epoch = epoch;
     record->sequence = sequence;
     return rc;

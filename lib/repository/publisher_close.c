@@ -74,23 +74,29 @@ static void close_note_cause(struct remed_publisher *publisher)
 
 int remed_publisher_close_now(struct remed_publisher *publisher, struct remed_error *error)
 {
-    struct remed_error ignored, *second = &ignored;
+    struct remed_error first = {0}, second = {0};
     publisher->closing = publisher->processing = true;
     close_note_cause(publisher);
-    int rc = remed_transport_close(publisher->transport, error);
-    if (rc == 0)
-        second = error;
+    int rc = remed_transport_close(publisher->transport, &first);
+    if (rc < 0 && first.message[0] == '\0')
+        remed_error_set(&first, rc, "%s", publisher->cause);
     if (remed_publisher_has_spool(publisher)) {
         close_keep(publisher);
         remed_numbers_close(publisher);
-        int closed = remed_spool_close(&publisher->spool, second);
+        int closed = remed_spool_close(&publisher->spool, &second);
+        if (closed < 0 && second.message[0] == '\0')
+            remed_error_set(&second, closed, "spool: %s", remed_strerror(closed));
+        if (rc == 0)
+            first = second;
         rc = rc < 0 ? rc : closed;
     } else {
         close_lose(publisher, &publisher->flight, 0, REMED_EIO, publisher->cause);
         close_lose(publisher, &publisher->numbers.backlog, 0, REMED_EIO, publisher->cause);
     }
     if (publisher->losses.total > 0)
-        rc = remed_losses_tell(&publisher->losses, error);
+        rc = remed_losses_tell(&publisher->losses, &first);
+    if (error != NULL && rc < 0)
+        *error = first;
     remed_publisher_release(publisher);
     return rc;
 }

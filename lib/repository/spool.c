@@ -57,36 +57,41 @@ static int spool_list(struct remed_spool *spool, uint64_t **firsts, size_t *coun
     return rc < 0 ? spool_fail(spool, "list", error) : 0;
 }
 
-/* Removes a segment of delivered records alone, or adds its bytes. True: it is gone. */
-static bool spool_drop(struct remed_spool *spool, uint64_t first, uint64_t next, uint64_t *bytes)
+/* Removes a segment of delivered records alone, or adds its bytes: 1 when it stays, 0, an error. */
+static int spool_drop(struct remed_spool *spool, uint64_t first, uint64_t next, uint64_t *bytes)
 {
     char name[REMED_SEGMENT_NAME];
     struct stat status;
     remed_segment_name(name, first);
     if (next <= spool->done && unlinkat(spool->folder, name, 0) == 0)
-        return true;
+        return 0;
     if (fstatat(spool->folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
         *bytes += spool_rounded((uint64_t)status.st_size);
     else if (errno != ENOENT)
-        *bytes = UINT64_MAX / 4; /* who knows: nothing more is taken until it is known */
-    return false;
+        return REMED_EIO;
+    return 1;
 }
 
 /* Removes what can go, and counts the bytes of what stays. */
 static int spool_tidy(struct remed_spool *spool, struct remed_error *error)
 {
-    uint64_t *firsts = NULL, bytes = 0;
+    uint64_t *firsts = NULL, bytes = 0, removable_at = UINT64_MAX;
     size_t count, room = 0;
     int rc = spool_list(spool, &firsts, &count, &room, error);
-    spool->removable_at = UINT64_MAX;
-    for (size_t i = 0; rc == 0 && i + 1 < count; i++)
-        if (!spool_drop(spool, firsts[i], firsts[i + 1], &bytes) &&
-            spool->removable_at == UINT64_MAX && firsts[i + 1] > spool->done)
-            spool->removable_at = firsts[i + 1];
-    spool->complete_bytes = rc == 0 ? bytes : UINT64_MAX / 4;
-    spool->counted = spool->writer.first;
+    for (size_t i = 0; rc == 0 && i + 1 < count; i++) {
+        int stays = spool_drop(spool, firsts[i], firsts[i + 1], &bytes);
+        if (stays < 0)
+            rc = spool_fail(spool, "look at the segments of", error);
+        else if (stays == 1 && removable_at == UINT64_MAX && firsts[i + 1] > spool->done)
+            removable_at = firsts[i + 1];
+    }
     remed_release(&spool->allocator, firsts, room * sizeof *firsts);
-    return rc;
+    if (rc < 0)
+        return rc;
+    spool->removable_at = removable_at;
+    spool->complete_bytes = bytes;
+    spool->counted = spool->writer.first;
+    return 0;
 }
 
 int remed_spool_oldest(struct remed_spool *spool, uint64_t *first, struct remed_error *error)
@@ -244,7 +249,8 @@ static uint64_t spool_bytes(const struct remed_spool *spool, uint64_t more, uint
     uint64_t own = spool_rounded(spool->writer.length + spool->writer.used + more) + BLOCK;
     uint64_t state = 2 * spool_rounded(spool->state.bytes + BLOCK / 4); /* while it is replaced */
     uint64_t ahead = front != 0 ? spool_rounded(REMED_SEGMENT_HEADER + front) : 0;
-    return spool->complete_bytes + own + state + ahead + BLOCK;
+    return spool->complete_bytes + own + state + ahead +
+           3 * BLOCK; /* folder, lock, what is small */
 }
 
 static int spool_refuse(struct remed_spool *spool, struct remed_error *error)

@@ -52,6 +52,7 @@ struct publishing {
     bool holds;          /* a record that the publisher had no room for */
     bool json;
     char busy[REMED_ERROR_MESSAGE_SIZE]; /* why there was none */
+    char said[REMED_ERROR_MESSAGE_SIZE]; /* what ended it; the closing may say the same */
     struct waiting waiting;
     uint64_t moved;           /* reports at the last look */
     uint64_t until;           /* when waiting ends; UINT64_MAX: not yet, or never */
@@ -147,8 +148,10 @@ static int take_turn(struct publishing *publishing)
     if (code == EXIT_OK)
         code = publish_input(publishing);
     if (code == EXIT_OK &&
-        remed_publisher_process(publishing->publisher, monotonic_ns(), &error) < 0)
+        remed_publisher_process(publishing->publisher, monotonic_ns(), &error) < 0) {
+        memcpy(publishing->said, error.message, sizeof publishing->said);
         code = fail("%s", error.message);
+    }
     uint64_t now = monotonic_ns();
     if (publishing->intake.at_end && publishing->until == UINT64_MAX &&
         publishing->wait < UINT64_MAX - now)
@@ -208,8 +211,10 @@ static int finish(struct publishing *publishing, int code)
     if (stats.damaged > 0)
         code = fail("%llu places of the spool %s could not be read: the records in them are lost",
                     (unsigned long long)stats.damaged, publishing->opts.spool);
+    if (rc < 0 && strcmp(error.message, publishing->said) != 0)
+        fail("%s", error.message);
     if (rc < 0)
-        code = fail("%s", error.message);
+        code = EXIT_FAILED;
     return lost > 0 ? EXIT_FAILED : code;
 }
 
