@@ -41,18 +41,22 @@ typedef void (*remed_publisher_fn)(void *context, uint64_t tag, int code);
 struct remed_publisher_opts {
     size_t size;             /**< sizeof this struct, set by the init function */
     const char *origin;      /**< for records that name none, and for the transport; NULL: "" */
-    uint64_t epoch;          /**< for records with epoch 0; default 1 */
-    uint64_t first_sequence; /**< for records with sequence 0, counted on from here; default 1. Greater
-                                  than any before of this origin, such as the clock in ns */
+    uint64_t epoch;          /**< for records with epoch 0; default 1; 2^62 at most */
+    uint64_t first_sequence; /**< for records with sequence 0, counted on from here; default 1; 2^62 at
+                                  most. Greater than any before of this origin, such as the clock in
+                                  ns; @c resume sees to it where the clock can step back. A spool
+                                  remembers its own in any case */
     const char *spool;       /**< a folder for this publisher alone; NULL: none */
-    uint64_t spool_bytes;    /**< most bytes of the spool on the disk: 1 MiB at least; default 1 GiB.
-                                  What is in flight at the closing comes on top, once */
+    uint64_t spool_bytes;    /**< most bytes of the spool on the disk, in any moment: 1 MiB at least;
+                                  default 1 GiB. What is in flight counts as well, as it may have to be
+                                  kept when the publisher closes */
     remed_publisher_fn delivered; /**< may be NULL */
     void *context;                /**< for @c delivered */
     const struct remed_allocator *allocator; /**< NULL: malloc */
     const struct remed_mac *mac; /**< copied: records are signed; NULL: they are not */
     uint32_t key_id;             /**< the key to sign with, when there is a mac */
-    uint32_t reserved;           /**< zero */
+    uint32_t resume; /**< 1: read first what this origin has published, and go on behind it; 0: do
+                          not (default); others are ::REMED_EINVAL. See remed_publisher_new() */
 };
 
 /** Counters of a publisher. */
@@ -72,15 +76,29 @@ struct remed_publisher_stats {
 REMED_API void remed_publisher_opts_init(struct remed_publisher_opts *opts, size_t size);
 /**
  * Opens a transport and publishes to it. What waits in the spool is delivered first.
+ *
+ * With @c resume a second transport reads the repository, from the beginning or, with a spool, from
+ * where the last publisher on it had read to, until the greatest epoch and sequence of this origin are
+ * known; those that are signed alone count where there is a mac. Meanwhile records are taken, to the
+ * spool or to memory (@c max_pending and @c max_pending_bytes of @p transport), and go out with
+ * sequences behind all that was found, in an epoch that is not below that of the origin's last record.
+ * A repository that may not be read (::REMED_EPERM) is written to all the same, and the log hook is
+ * told.
+ *
+ * A spool belongs to one repository. While something waits in it, it is refused for another one; the
+ * file @c spool-state in its folder says which, and removing that file lifts the refusal.
+ *
  * @param[out] publisher to be closed with remed_publisher_close(); not NULL
  * @param uri as remed_transport_open(); not NULL
  * @param transport options of the transport; its @c delivered event is the publisher's own, its
  *        origin that of @p opts unless it has one; NULL for the defaults
  * @param opts NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range, or a spool's folder that is a repository;
- *         ::REMED_EPERM when another process has the spool; ::REMED_EIO when it can't be read; what
- *         remed_transport_open() returns; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range, a spool's folder that is a repository, or a
+ *         spool with records for another repository; ::REMED_EPERM when another process has the spool,
+ *         or others than its owner may write to it; ::REMED_EFORMAT when its state is damaged;
+ *         ::REMED_EIO when it can't be read or written; what remed_transport_open() and
+ *         remed_transport_subscribe() return; ::REMED_ENOMEM
  */
 REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
                                   const struct remed_transport_opts *transport,
@@ -90,13 +108,14 @@ REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char
  * Publishes a batch of records.
  * @param publisher not NULL
  * @param records @p count of them, with domain and body; what they leave out (origin "", epoch 0,
- *        sequence 0) is filled in, in the record; may be used again after the call
+ *        sequence 0) is filled in, in those that were taken; may be used again after the call
  * @param count 1 to INT_MAX
  * @param tag of the first; the others count on from it
  * @param error filled when not all were taken; may be NULL
  * @return how many were taken, from the first on, when that is any; else ::REMED_EBUSY: try again
  *         after process; ::REMED_EINVAL for a record without domain or body, or in a callback when
- *         the publisher closes; ::REMED_ELIMIT for one that is too long; ::REMED_ENOENT when the mac
+ *         the publisher closes; ::REMED_ELIMIT for one that is too long, or when sequences would
+ *         pass 2^62; ::REMED_ENOENT when the mac
  *         does not hold the key; ::REMED_EIO; others of the mac and of remed_transport_publish()
  */
 REMED_API int remed_publisher_publish(struct remed_publisher *publisher,
@@ -108,7 +127,7 @@ REMED_API void remed_publisher_sign_with(struct remed_publisher *publisher, uint
 /**
  * Does what is to be done, and calls back.
  * @param publisher not NULL
- * @param now the host's clock, ns; never goes backwards
+ * @param now the host's clock, ns; one that steps back stops nothing
  * @param error filled on failure; may be NULL
  * @return above 0 when there is more at once; 0; ::REMED_EIO and others when transport or spool
  *         can't go on: close it then, and what the transport gave up is kept in the spool, but for
@@ -125,6 +144,15 @@ REMED_API uint64_t remed_publisher_deadline(const struct remed_publisher *publis
 /** Gives the transport, to subscribe to it or read its counters; not to publish, process or close.
  *  @param publisher not NULL @return it, the publisher's own */
 REMED_API struct remed_transport *remed_publisher_transport(struct remed_publisher *publisher);
+/**
+ * Tells for people what the publisher waits for: the repository, as remed_transport_waiting(); reading
+ * what its origin published before; room in its spool or on the spool's disk. Parted by "; ".
+ * @param publisher not NULL
+ * @param[out] text @p size bytes, "" when it waits for nothing @param size bytes at @p text
+ * @return bytes without NUL, as snprintf; 0 when it waits for nothing
+ */
+REMED_API size_t remed_publisher_waiting(const struct remed_publisher *publisher, char *text,
+                                         size_t size);
 /** Reads the counters. @param publisher not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_publisher_stats(const struct remed_publisher *publisher,
                                      struct remed_publisher_stats *stats, size_t size);
@@ -132,7 +160,8 @@ REMED_API void remed_publisher_stats(const struct remed_publisher *publisher,
  * Closes and frees. What is pending is kept in the spool, or without one reported as lost.
  * Inside a callback the closing waits until the callback returns.
  * @param publisher may be NULL @param error filled on failure; may be NULL
- * @return 0; ::REMED_EIO when records were lost
+ * @return 0; ::REMED_EIO when records were lost: the message has how many, and the cause of the first
+ *         of each kind; others of transport and spool
  */
 REMED_API int remed_publisher_close(struct remed_publisher *publisher, struct remed_error *error);
 

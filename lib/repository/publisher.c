@@ -10,36 +10,18 @@
  *
  * Threads: one thread a publisher.
  */
-#include <remediate/publisher.h>
-#include "repository/flight.h"
-#include "repository/spool.h"
-#include "state/record.h"
+#include "repository/publishing.h"
 
 #include <limits.h>
+#include <stdio.h>
 
 #define LEAST_SPOOL ((uint64_t)1 << 20)
 #define DRAIN_A_PROCESS 1024u
+#define RESUME_NS (100 * 1000000ull)
 
-struct remed_publisher {
-    struct remed_transport *transport;
-    struct remed_transport_events host; /* what the host wants to hear of the transport */
-    remed_publisher_fn delivered;
-    void *context;
-    char origin[REMED_NAME_MAX + 1];
-    uint64_t epoch, next_sequence;
-    struct remed_mac mac; /* compute NULL: nothing is signed */
-    uint32_t key_id;
-    struct remed_spool spool;
-    struct remed_message held; /* read from the spool, not taken by the transport yet */
-    uint64_t held_tag;
-    bool holds;
-    struct remed_flight flight;
-    bool gave_up; /* the transport let go of something that the spool is to keep */
-    bool processing, more, closing, close_later;
-    uint8_t wire[REMED_SIGNED_MAX];
-    struct remed_publisher_stats stats;
-    struct remed_allocator allocator;
-};
+_Static_assert(REMED_SIGNED_MAX + REMED_SPOOL_TAG <= REMED_TRANSPORT_VALUE_MAX &&
+                   4 * REMED_SIGNED_MAX < LEAST_SPOOL,
+               "the longest record fits into each spool");
 
 void remed_publisher_opts_init(struct remed_publisher_opts *opts, size_t size)
 {
@@ -50,21 +32,24 @@ void remed_publisher_opts_init(struct remed_publisher_opts *opts, size_t size)
 
 static bool has_spool(const struct remed_publisher *publisher)
 {
-    return publisher->spool.folder >= 0;
+    return remed_publisher_has_spool(publisher);
 }
 
-static void report(struct remed_publisher *publisher, uint64_t tag, int code)
+void remed_publisher_report(struct remed_publisher *publisher, uint64_t tag, int code,
+                            const char *cause)
 {
     publisher->stats.delivered += code == 0;
     publisher->stats.lost += code != 0;
     publisher->stats.pending--;
+    if (code != 0)
+        remed_losses_add(&publisher->losses, code, cause);
     if (publisher->delivered != NULL && !publisher->close_later)
         publisher->delivered(publisher->context, tag, code);
 }
 
-static void on_spool_lost(void *context, uint64_t tag, int code)
+static void on_spool_lost(void *context, uint64_t tag, int code, const char *cause)
 {
-    report(context, tag, code);
+    remed_publisher_report(context, tag, code, cause);
 }
 
 /* Slots whose reports have come, from the oldest on. */
@@ -74,6 +59,8 @@ static void let_go(struct remed_publisher *publisher)
     while ((slot = remed_flight_pop(&publisher->flight)) != NULL)
         if (slot->spool_offset != REMED_FLIGHT_DIRECT)
             remed_spool_done(&publisher->spool, slot->spool_offset + 1);
+        else if (has_spool(publisher))
+            remed_spool_unreserve(&publisher->spool, slot->key_length, slot->value_length);
 }
 
 static void on_delivered(void *context, uint64_t number, int code)
@@ -90,11 +77,13 @@ static void on_delivered(void *context, uint64_t number, int code)
     slot->state = REMED_FLIGHT_ENDED;
     let_go(publisher);
     if (!inherited) {
-        report(publisher, tag, code);
+        remed_publisher_report(publisher, tag, code, publisher->cause);
         return;
     }
     publisher->stats.recovered += code == 0;
     publisher->stats.lost += code != 0;
+    if (code != 0)
+        remed_losses_add(&publisher->losses, code, publisher->cause);
 }
 
 static void on_message(void *context, const struct remed_message *message)
@@ -126,6 +115,12 @@ static int check_opts(const struct remed_publisher_opts *opts, struct remed_erro
                                "publisher: the origin is too long or no plain text");
     if (opts->spool != NULL && opts->spool_bytes < LEAST_SPOOL)
         return remed_error_set(error, REMED_EINVAL, "publisher: a spool has 1 MiB at least");
+    if (opts->resume > 1)
+        return remed_error_set(error, REMED_EINVAL, "publisher: resume is 0 or 1, not %u",
+                               opts->resume);
+    if (opts->first_sequence > REMED_RESUME_MOST || opts->epoch > REMED_RESUME_MOST)
+        return remed_error_set(error, REMED_EINVAL,
+                               "publisher: an epoch or a first sequence is beyond 2^62");
     if (opts->mac != NULL && (opts->mac->size < sizeof *opts->mac || opts->mac->compute == NULL))
         return remed_error_set(error, REMED_EINVAL, "publisher: the mac is not filled in");
     return 0;
@@ -133,14 +128,10 @@ static int check_opts(const struct remed_publisher_opts *opts, struct remed_erro
 
 /* The transport, with our events in the place of the host's. */
 static int open_transport(struct remed_publisher *publisher, const char *uri,
-                          const struct remed_transport_opts *given, struct remed_error *error)
+                          struct remed_transport_opts opts, struct remed_error *error)
 {
-    struct remed_transport_opts opts;
-    remed_transport_opts_init(&opts, sizeof opts);
-    int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "transport", error) : 0;
-    if (rc < 0)
-        return rc;
     publisher->host = opts.events;
+    publisher->log = opts.log;
     opts.events = (struct remed_transport_events){.context = publisher,
                                                   .delivered = on_delivered,
                                                   .message = on_message,
@@ -148,7 +139,7 @@ static int open_transport(struct remed_publisher *publisher, const char *uri,
                                                   .share = on_share};
     if (opts.origin == NULL && publisher->origin[0] != '\0')
         opts.origin = publisher->origin;
-    rc = remed_transport_open(&publisher->transport, uri, &opts, error);
+    int rc = remed_transport_open(&publisher->transport, uri, &opts, error);
     if (rc < 0)
         return rc;
     uint64_t bytes = has_spool(publisher) ? opts.max_pending_bytes : 0;
@@ -158,22 +149,49 @@ static int open_transport(struct remed_publisher *publisher, const char *uri,
     return 0;
 }
 
-static void release(struct remed_publisher *publisher)
+void remed_publisher_release(struct remed_publisher *publisher)
 {
     struct remed_allocator allocator = publisher->allocator;
+    remed_numbers_end(publisher);
     remed_flight_fini(&publisher->flight, &allocator);
     remed_release(&allocator, publisher, sizeof *publisher);
 }
 
+static int open_spool(struct remed_publisher *publisher, const char *uri,
+                      const struct remed_publisher_opts *opts, struct remed_error *error)
+{
+    remed_spool_init(&publisher->spool);
+    int rc = opts->spool == NULL
+                 ? 0
+                 : remed_spool_open(&publisher->spool, opts->spool, uri, opts->spool_bytes,
+                                    &publisher->allocator, error);
+    publisher->spool.lost = on_spool_lost;
+    publisher->spool.context = publisher;
+    return rc;
+}
+
+/* Both structs of options, as this library knows them. */
+static int take_opts(struct remed_publisher_opts *opts, struct remed_transport_opts *transport,
+                     const struct remed_publisher_opts *given,
+                     const struct remed_transport_opts *given_transport, struct remed_error *error)
+{
+    int rc = 0;
+    remed_publisher_opts_init(opts, sizeof *opts);
+    remed_transport_opts_init(transport, sizeof *transport);
+    if (given != NULL)
+        rc = remed_opts_copy(opts, sizeof *opts, given, "publisher", error);
+    if (rc == 0 && given_transport != NULL)
+        rc = remed_opts_copy(transport, sizeof *transport, given_transport, "transport", error);
+    return rc < 0 ? rc : check_opts(opts, error);
+}
+
 int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
-                        const struct remed_transport_opts *transport,
+                        const struct remed_transport_opts *given_transport,
                         const struct remed_publisher_opts *given, struct remed_error *error)
 {
     struct remed_publisher_opts opts;
-    remed_publisher_opts_init(&opts, sizeof opts);
-    int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "publisher", error) : 0;
-    if (rc == 0)
-        rc = check_opts(&opts, error);
+    struct remed_transport_opts transport;
+    int rc = take_opts(&opts, &transport, given, given_transport, error);
     if (rc < 0)
         return rc;
     struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
@@ -183,20 +201,16 @@ int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
     made->allocator = allocator;
     made->delivered = opts.delivered;
     made->context = opts.context;
-    made->epoch = opts.epoch;
-    made->next_sequence = opts.first_sequence;
     made->key_id = opts.key_id;
     if (opts.mac != NULL)
         made->mac = *opts.mac;
-    made->spool.folder = -1;
     if (opts.origin != NULL)
         memcpy(made->origin, opts.origin, strlen(opts.origin) + 1);
-    if (opts.spool != NULL)
-        rc = remed_spool_open(&made->spool, opts.spool, opts.spool_bytes, &allocator, error);
-    made->spool.lost = on_spool_lost;
-    made->spool.context = made;
+    rc = open_spool(made, uri, &opts, error);
     if (rc == 0)
         rc = open_transport(made, uri, transport, error);
+    if (rc == 0)
+        rc = remed_numbers_begin(made, uri, &transport, &opts, error);
     if (rc == 0) {
         *publisher = made;
         return 0;
@@ -204,7 +218,7 @@ int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
     (void)remed_transport_close(made->transport, NULL);
     if (has_spool(made))
         (void)remed_spool_close(&made->spool, NULL);
-    release(made);
+    remed_publisher_release(made);
     return rc;
 }
 
@@ -213,47 +227,78 @@ static int send(struct remed_publisher *publisher, const struct remed_message *m
                 uint64_t tag, uint64_t spool_offset, struct remed_error *error)
 {
     uint64_t at;
+    bool keeps_room = spool_offset == REMED_FLIGHT_DIRECT && has_spool(publisher);
     if (!remed_flight_fits(&publisher->flight, message->key_length + message->value_length, &at))
         return remed_error_set(error, REMED_EBUSY,
                                "publisher: what is in flight leaves no room for another");
-    int rc = remed_transport_publish(publisher->transport, message, publisher->flight.next, error);
+    int rc = keeps_room ? remed_spool_reserve(&publisher->spool, message->key_length,
+                                              message->value_length, error)
+                        : 0;
+    if (rc < 0)
+        return rc;
+    rc = remed_transport_publish(publisher->transport, message, publisher->flight.next, error);
     if (rc == 0)
         remed_flight_push(&publisher->flight, message, tag, spool_offset, at);
+    else if (keeps_room)
+        remed_spool_unreserve(&publisher->spool, message->key_length, message->value_length);
     return rc;
+}
+
+/* Behind what waits in memory for the numbers. */
+static int put_back(struct remed_publisher *publisher, const struct remed_message *message,
+                    uint64_t tag, struct remed_error *error)
+{
+    struct remed_flight *backlog = &publisher->numbers.backlog;
+    uint64_t at;
+    if (!remed_flight_fits(backlog, message->key_length + message->value_length, &at))
+        return remed_error_set(error, REMED_EBUSY,
+                               "publisher: all room is used by records that wait until it is read "
+                               "what '%s' published before",
+                               publisher->origin);
+    remed_flight_push(backlog, message, tag, REMED_FLIGHT_DIRECT, at);
+    return 0;
 }
 
 static int take(struct remed_publisher *publisher, const struct remed_message *message,
                 uint64_t tag, struct remed_error *error)
 {
+    const struct remed_numbers *numbers = &publisher->numbers;
+    bool waits = numbers->resuming || remed_numbers_has_backlog(numbers);
+    if (!has_spool(publisher))
+        return waits ? put_back(publisher, message, tag, error)
+                     : send(publisher, message, tag, REMED_FLIGHT_DIRECT, error);
     int rc = REMED_EBUSY;
-    if (!has_spool(publisher) || (remed_spool_is_idle(&publisher->spool) && !publisher->gave_up))
+    if (remed_numbers_are_known(numbers) && remed_spool_is_idle(&publisher->spool) &&
+        !publisher->gave_up)
         rc = send(publisher, message, tag, REMED_FLIGHT_DIRECT, error);
-    if (rc != REMED_EBUSY || !has_spool(publisher))
+    if (rc != REMED_EBUSY)
         return rc;
     rc = remed_spool_put(&publisher->spool, message, tag, error);
     publisher->stats.spooled += rc == 0;
     return rc;
 }
 
-static void fill_in(struct remed_publisher *publisher, struct remed_record *record)
+static int fill_in(struct remed_publisher *publisher, struct remed_record *record,
+                   struct remed_error *error)
 {
     if (record->origin_length == 0) {
         record->origin_length = (uint8_t)strlen(publisher->origin);
         memcpy(record->origin, publisher->origin, sizeof record->origin);
     }
     if (record->epoch == 0)
-        record->epoch = publisher->epoch;
-    if (record->sequence == 0)
-        record->sequence = publisher->next_sequence++;
+        record->epoch = publisher->numbers.epoch;
+    return record->sequence == 0 ? remed_numbers_next(publisher, &record->sequence, error) : 0;
 }
 
-static int publish(struct remed_publisher *publisher, struct remed_record *record, uint64_t tag,
-                   struct remed_error *error)
+static int encode_and_take(struct remed_publisher *publisher, struct remed_record *record,
+                           uint64_t tag, struct remed_error *error)
 {
     uint8_t key[REMED_KEY_MAX];
     size_t length;
-    fill_in(publisher, record);
-    int rc = remed_record_encode(record, publisher->wire, REMED_RECORD_MAX, &length);
+    int rc = fill_in(publisher, record, error);
+    if (rc < 0)
+        return rc;
+    rc = remed_record_encode(record, publisher->wire, REMED_RECORD_MAX, &length);
     if (rc < 0)
         return remed_error_set(error, rc, "the record has no domain or body, or is too long");
     size_t key_length = remed_record_key(record, key, sizeof key);
@@ -264,10 +309,27 @@ static int publish(struct remed_publisher *publisher, struct remed_record *recor
         return rc;
     const struct remed_message message = {
         .key = key, .key_length = key_length, .value = publisher->wire, .value_length = length};
-    rc = take(publisher, &message, tag, error);
+    return take(publisher, &message, tag, error);
+}
+
+/* A record that was not taken stays as it was: numbers that it had then may be too small later. */
+static int publish(struct remed_publisher *publisher, struct remed_record *record, uint64_t tag,
+                   struct remed_error *error)
+{
+    uint8_t origin_length = record->origin_length;
+    uint64_t epoch = record->epoch, sequence = record->sequence;
+    int rc = encode_and_take(publisher, record, tag, error);
     publisher->stats.published += rc == 0;
     publisher->stats.pending += rc == 0;
     publisher->stats.refused += rc == REMED_EBUSY;
+    if (rc == 0) {
+        publisher->numbers.next += sequence == 0;
+        return 0;
+    }
+    record->origin_length = origin_length;
+    record->origin[origin_length] = '\0';
+    record->epoch = epoch;
+    record->sequence = sequence;
     return rc;
 }
 
@@ -302,6 +364,14 @@ static void lose_held(struct remed_publisher *publisher)
     on_delivered(publisher, number, REMED_ELIMIT);
 }
 
+/* Whatever was damaged at the end of the spool is done with, too. */
+static void pass_damage(struct remed_publisher *publisher)
+{
+    const struct remed_flight *flight = &publisher->flight;
+    if (flight->spooled == 0 && flight->first == flight->next)
+        remed_spool_done(&publisher->spool, publisher->spool.reader.next_offset);
+}
+
 /* From the spool to the transport: 1 when there is more at once, 0, an error. */
 static int drain(struct remed_publisher *publisher, struct remed_error *error)
 {
@@ -312,12 +382,14 @@ static int drain(struct remed_publisher *publisher, struct remed_error *error)
         if (rc < 0)
             return remed_error_set(error, rc, "spool: cannot read %s", spool->path);
         publisher->holds = rc == 1;
-        if (rc == 0 && publisher->flight.spooled == 0 &&
-            publisher->flight.first == publisher->flight.next)
-            remed_spool_done(spool, spool->reader.next_offset); /* whatever was damaged, too */
-        if (rc == 0)
+        if (rc == 0) {
+            pass_damage(publisher);
             return 0;
-        rc = send(publisher, &publisher->held, publisher->held_tag, publisher->held.offset, error);
+        }
+        struct remed_message message = publisher->held;
+        rc = remed_numbers_restamp(publisher, &message, error);
+        if (rc == 0)
+            rc = send(publisher, &message, publisher->held_tag, publisher->held.offset, error);
         if (rc < 0 && rc != REMED_ELIMIT)
             return rc == REMED_EBUSY ? 0 : rc;
         if (rc == REMED_ELIMIT)
@@ -327,81 +399,69 @@ static int drain(struct remed_publisher *publisher, struct remed_error *error)
     return 1;
 }
 
-static int process(struct remed_publisher *publisher, uint64_t now, struct remed_error *error)
+/* The same from the backlog of a publisher without spool. */
+static int drain_backlog(struct remed_publisher *publisher, struct remed_error *error)
 {
-    int more = remed_transport_process(publisher->transport, now, error);
-    if (more < 0 || !has_spool(publisher) || publisher->close_later)
-        return more;
-    int rc = remed_spool_process(&publisher->spool, now, error);
+    struct remed_flight *backlog = &publisher->numbers.backlog;
+    for (unsigned i = 0; i < DRAIN_A_PROCESS; i++) {
+        if (!remed_numbers_has_backlog(&publisher->numbers))
+            return 0;
+        struct remed_flight_slot *slot = remed_flight_slot(backlog, backlog->first);
+        struct remed_message message = remed_flight_message(backlog, slot);
+        uint64_t tag = slot->tag;
+        int rc = remed_numbers_restamp(publisher, &message, error);
+        if (rc == 0)
+            rc = send(publisher, &message, tag, REMED_FLIGHT_DIRECT, error);
+        if (rc < 0 && rc != REMED_ELIMIT)
+            return rc == REMED_EBUSY ? 0 : rc;
+        slot->state = REMED_FLIGHT_ENDED;
+        (void)remed_flight_pop(backlog);
+        if (rc == REMED_ELIMIT)
+            remed_publisher_report(publisher, tag, rc, NULL);
+    }
+    return 1;
+}
+
+static int process_transport(struct remed_publisher *publisher, struct remed_error *error)
+{
+    struct remed_error own = {0};
+    int rc = remed_transport_process(publisher->transport, publisher->now, &own);
+    if (rc >= 0)
+        return rc;
+    snprintf(publisher->cause, sizeof publisher->cause, "%s", own.message);
+    remed_losses_explain(&publisher->losses, rc, own.message);
+    if (error != NULL)
+        *error = own;
+    return rc;
+}
+
+static int process_spool(struct remed_publisher *publisher, struct remed_error *error)
+{
+    int rc = remed_spool_process(&publisher->spool, publisher->now, error);
     if (rc == 0 && publisher->gave_up)
         return remed_error_set(error, REMED_EIO,
                                "publisher: the transport gave records up; the spool keeps them");
-    if (rc == 0 && remed_spool_waiting(&publisher->spool) > 0)
+    if (rc == 0 && !publisher->numbers.resuming && remed_spool_waiting(&publisher->spool) > 0)
         rc = drain(publisher, error);
-    return rc < 0 ? rc : more > 0 || rc > 0;
-}
-
-/* Not delivered, and nowhere but here. A transport that closed without a report counts as one that
- * gave it up. */
-static bool is_left(const struct remed_flight_slot *slot)
-{
-    return slot->state != REMED_FLIGHT_ENDED && slot->spool_offset == REMED_FLIGHT_DIRECT;
-}
-
-static void lose(struct remed_publisher *publisher, int code)
-{
-    struct remed_flight *flight = &publisher->flight;
-    for (uint64_t i = flight->first; i < flight->next; i++)
-        if (is_left(remed_flight_slot(flight, i)))
-            report(publisher, remed_flight_slot(flight, i)->tag, code);
-}
-
-/* What was in flight directly goes before all that is in the spool. */
-static void keep(struct remed_publisher *publisher)
-{
-    struct remed_flight *flight = &publisher->flight;
-    struct remed_spool_front front;
-    uint64_t count = 0;
-    size_t bytes = 0;
-    for (uint64_t i = flight->first; i < flight->next; i++) {
-        const struct remed_flight_slot *slot = remed_flight_slot(flight, i);
-        if (is_left(slot)) {
-            count++;
-            bytes += slot->key_length + slot->value_length;
-        }
-    }
-    if (count == 0)
-        return;
-    int rc = remed_spool_front_begin(&publisher->spool, &front, count, bytes);
-    for (uint64_t i = flight->first; rc == 0 && i < flight->next; i++) {
-        const struct remed_flight_slot *slot = remed_flight_slot(flight, i);
-        if (!is_left(slot))
-            continue;
-        const struct remed_message message = remed_flight_message(flight, slot);
-        remed_spool_front_put(&publisher->spool, &front, &message);
-    }
-    if (rc == 0)
-        rc = remed_spool_front_end(&publisher->spool, &front);
-    if (rc < 0)
-        lose(publisher, rc);
-}
-
-static int close_now(struct remed_publisher *publisher, struct remed_error *error)
-{
-    publisher->closing = publisher->processing = true;
-    int rc = remed_transport_close(publisher->transport, error);
-    if (has_spool(publisher)) {
-        keep(publisher);
-        int closed = remed_spool_close(&publisher->spool, error);
-        rc = rc < 0 ? rc : closed;
-    } else {
-        lose(publisher, REMED_EIO);
-    }
-    if (rc == 0 && publisher->stats.lost > 0)
-        rc = remed_error_set(error, REMED_EIO, "publisher: %llu records were lost",
-                             (unsigned long long)publisher->stats.lost);
-    release(publisher);
     return rc;
+}
+
+static int process(struct remed_publisher *publisher, struct remed_error *error)
+{
+    int numbers = remed_numbers_process(publisher, error);
+    if (numbers < 0)
+        return numbers;
+    int more = process_transport(publisher, error), rc = 0;
+    if (more < 0 || publisher->close_later)
+        return more;
+    if (has_spool(publisher))
+        rc = process_spool(publisher, error);
+    else if (!publisher->numbers.resuming)
+        rc = drain_backlog(publisher, error);
+    if (rc < 0)
+        return rc;
+    int settled = remed_numbers_settle(publisher, error);
+    return settled < 0 ? settled : more > 0 || rc > 0 || numbers > 0;
 }
 
 int remed_publisher_process(struct remed_publisher *publisher, uint64_t now,
@@ -410,29 +470,68 @@ int remed_publisher_process(struct remed_publisher *publisher, uint64_t now,
     if (publisher->processing)
         return remed_error_set(error, REMED_EINVAL, "process was called from its own callback");
     publisher->processing = true;
-    int rc = process(publisher, now, error);
+    publisher->now = remed_steady_now(&publisher->steady, now);
+    int rc = process(publisher, error);
     publisher->processing = false;
     publisher->more = rc > 0;
     if (!publisher->close_later)
         return rc;
     publisher->close_later = false;
     publisher->delivered = NULL; /* the host has let go of it */
-    (void)close_now(publisher, NULL);
+    (void)remed_publisher_close_now(publisher, NULL);
     return 0;
 }
 
+/* The transport of the moment; what the other has to do is done by time meanwhile. */
 int remed_publisher_fd(const struct remed_publisher *publisher, short *events)
 {
-    return remed_transport_fd(publisher->transport, events);
+    const struct remed_transport *reader = publisher->numbers.resume.transport;
+    int fd = reader != NULL ? remed_transport_fd(reader, events) : -1;
+    return fd >= 0 ? fd : remed_transport_fd(publisher->transport, events);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 uint64_t remed_publisher_deadline(const struct remed_publisher *publisher)
 {
-    uint64_t transport = remed_transport_deadline(publisher->transport);
-    uint64_t spool = remed_spool_deadline(&publisher->spool);
+    const struct remed_transport *reader = publisher->numbers.resume.transport;
+    uint64_t due = remed_transport_deadline(publisher->transport);
     if (publisher->more)
         return 0;
-    return transport < spool ? transport : spool;
+    due = earlier(due, remed_spool_deadline(&publisher->spool));
+    if (reader != NULL) {
+        due = earlier(due, remed_transport_deadline(reader));
+        due = earlier(due, remed_steady_add(publisher->now, RESUME_NS));
+    }
+    return remed_steady_deadline(&publisher->steady, due);
+}
+
+/* One more of what is waited for. */
+static size_t join(char *text, size_t size, size_t used, const char *more)
+{
+    int got = 0;
+    if (more[0] != '\0')
+        got = snprintf(used < size ? text + used : NULL, used < size ? size - used : 0, "%s%s",
+                       used > 0 ? "; " : "", more);
+    return used + (got > 0 ? (size_t)got : 0);
+}
+
+size_t remed_publisher_waiting(const struct remed_publisher *publisher, char *text, size_t size)
+{
+    char resume[256], transport[256], spool[256];
+    (void)remed_resume_text(&publisher->numbers.resume, resume, sizeof resume);
+    (void)remed_transport_waiting(publisher->transport, transport, sizeof transport);
+    (void)remed_spool_trouble(&publisher->spool, spool, sizeof spool);
+    if (strcmp(resume, transport) == 0)
+        transport[0] = '\0'; /* both wait for the same server */
+    if (size > 0)
+        text[0] = '\0';
+    size_t used = join(text, size, 0, resume);
+    used = join(text, size, used, transport);
+    return join(text, size, used, spool);
 }
 
 struct remed_transport *remed_publisher_transport(struct remed_publisher *publisher)
@@ -454,7 +553,7 @@ int remed_publisher_close(struct remed_publisher *publisher, struct remed_error 
     if (publisher == NULL || publisher->closing)
         return 0;
     if (!publisher->processing)
-        return close_now(publisher, error);
+        return remed_publisher_close_now(publisher, error);
     publisher->close_later = true;
     return 0;
 }

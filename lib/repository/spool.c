@@ -3,6 +3,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "repository/spool.h"
 
+#include "base/private_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,86 +18,117 @@
 #define BUFFER_RECORDS 65536u
 #define SYNC_NS (10 * 1000000ull)
 #define VALUE_BYTES (REMED_SPOOL_TAG + REMED_TRANSPORT_VALUE_MAX)
-#define FRONT "front.tmp"
+#define BLOCK 4096u
 
 /* The writer tells in order. What was handed out already is the publisher's, whatever the disk did
  * with it. */
-static void on_written(void *context, uint64_t tag, int code)
+static void spool_on_written(void *context, uint64_t tag, int code)
 {
     const struct remed_spool *spool = context;
-    uint64_t offset = spool->writer.next_offset - spool->writer.tags.count - 1;
-    if (code != 0 && offset >= spool->reader.next_offset && spool->lost != NULL)
-        spool->lost(spool->context, tag, code);
+    const struct remed_file_writer *writer = &spool->writer;
+    uint64_t offset = writer->next_offset - writer->tags.count - 1;
+    if (code == 0 || offset < spool->reader.next_offset || spool->lost == NULL)
+        return;
+    char cause[REMED_ERROR_MESSAGE_SIZE];
+    const char *why = writer->full != 0 ? strerror(writer->full) : remed_strerror(code);
+    snprintf(cause, sizeof cause, "spool %.80s: %.140s", spool->path,
+             writer->failure.code != 0 ? writer->failure.message : why);
+    spool->lost(spool->context, tag, code, cause);
 }
 
-static uint64_t size_of(const struct remed_spool *spool, uint64_t first)
+static uint64_t spool_rounded(uint64_t bytes)
+{
+    return (bytes + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+static int spool_fail(const struct remed_spool *spool, const char *what, struct remed_error *error)
+{
+    return remed_error_set(error, REMED_EIO, "spool: cannot %s %s: %s", what, spool->path,
+                           errno != 0 ? strerror(errno) : "no memory");
+}
+
+static int spool_list(struct remed_spool *spool, uint64_t **firsts, size_t *count, size_t *room,
+                      struct remed_error *error)
+{
+    errno = 0;
+    int rc = remed_segment_list(spool->folder, firsts, count, room, &spool->allocator);
+    if (rc == REMED_ENOMEM)
+        return remed_error_set(error, rc, "no memory for a spool");
+    return rc < 0 ? spool_fail(spool, "list", error) : 0;
+}
+
+/* Removes a segment of delivered records alone, or adds its bytes: 1 when it stays, 0, an error. */
+static int spool_drop(struct remed_spool *spool, uint64_t first, uint64_t next, uint64_t *bytes)
 {
     char name[REMED_SEGMENT_NAME];
     struct stat status;
     remed_segment_name(name, first);
-    return fstatat(spool->folder, name, &status, 0) == 0 ? (uint64_t)status.st_size : 0;
+    if (next <= spool->done && unlinkat(spool->folder, name, 0) == 0)
+        return 0;
+    if (fstatat(spool->folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        *bytes += spool_rounded((uint64_t)status.st_size);
+    else if (errno != ENOENT)
+        return REMED_EIO;
+    return 1;
 }
 
-/* Removes segments of delivered records alone, and counts the bytes of those that stay. */
-static int tidy(struct remed_spool *spool)
+/* Removes what can go, and counts the bytes of what stays. */
+static int spool_tidy(struct remed_spool *spool, struct remed_error *error)
 {
-    uint64_t *firsts = NULL;
+    uint64_t *firsts = NULL, bytes = 0, removable_at = UINT64_MAX;
     size_t count, room = 0;
-    char name[REMED_SEGMENT_NAME];
-    int rc = remed_segment_list(spool->folder, &firsts, &count, &room, &spool->allocator);
-    spool->complete_bytes = 0;
-    spool->removable_at = UINT64_MAX;
+    int rc = spool_list(spool, &firsts, &count, &room, error);
     for (size_t i = 0; rc == 0 && i + 1 < count; i++) {
-        remed_segment_name(name, firsts[i]);
-        if (firsts[i + 1] <= spool->done && unlinkat(spool->folder, name, 0) == 0)
-            continue;
-        spool->complete_bytes += size_of(spool, firsts[i]);
-        if (spool->removable_at == UINT64_MAX)
-            spool->removable_at = firsts[i + 1];
+        int stays = spool_drop(spool, firsts[i], firsts[i + 1], &bytes);
+        if (stays < 0)
+            rc = spool_fail(spool, "look at the segments of", error);
+        else if (stays == 1 && removable_at == UINT64_MAX && firsts[i + 1] > spool->done)
+            removable_at = firsts[i + 1];
     }
-    spool->counted = spool->writer.first;
     remed_release(&spool->allocator, firsts, room * sizeof *firsts);
-    return rc;
+    if (rc < 0)
+        return rc;
+    spool->removable_at = removable_at;
+    spool->complete_bytes = bytes;
+    spool->counted = spool->writer.first;
+    return 0;
 }
 
-/* The first offset that is there. */
-static int oldest(struct remed_spool *spool, uint64_t *first)
+int remed_spool_oldest(struct remed_spool *spool, uint64_t *first, struct remed_error *error)
 {
     uint64_t *firsts = NULL;
     size_t count, room = 0;
-    int rc = remed_segment_list(spool->folder, &firsts, &count, &room, &spool->allocator);
+    int rc = spool_list(spool, &firsts, &count, &room, error);
     *first = rc == 0 && count > 0 ? firsts[0] : spool->writer.first;
     remed_release(&spool->allocator, firsts, room * sizeof *firsts);
     return rc;
 }
 
-static int open_folder(struct remed_spool *spool, const char *path, struct remed_error *error)
+static int spool_open_folder(struct remed_spool *spool, const char *path, struct remed_error *error)
 {
     if (snprintf(spool->path, sizeof spool->path, "%s", path) >= (int)sizeof spool->path)
         return remed_error_set(error, REMED_EINVAL, "spool: the path is too long");
-    if (mkdir(path, 0777) < 0 && errno != EEXIST)
-        return remed_error_set(error, errno == ENOENT ? REMED_ENOENT : REMED_EPERM,
-                               "spool: cannot make %s: %s", path, strerror(errno));
-    spool->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (spool->folder < 0)
-        return remed_error_set(error, errno == EACCES ? REMED_EPERM : REMED_EIO, "spool: %s: %s",
-                               path, strerror(errno));
+    int fd = remed_private_folder(path, "spool", error);
+    if (fd < 0)
+        return fd;
+    spool->folder = fd;
     return 0;
 }
 
 /* Not a spool that begins at its base: a repository, which would be handed out and removed. */
-static int check_folder(struct remed_spool *spool, struct remed_error *error)
+static int spool_check_folder(struct remed_spool *spool, struct remed_error *error)
 {
     uint64_t first;
-    if (oldest(spool, &first) < 0)
-        return remed_error_set(error, REMED_EIO, "spool: cannot list %s", spool->path);
+    int rc = remed_spool_oldest(spool, &first, error);
+    if (rc < 0)
+        return rc;
     return first >= SPOOL_BASE / 2
                ? 0
                : remed_error_set(error, REMED_EINVAL, "spool: %s has segments of something else",
                                  spool->path);
 }
 
-static int open_writer(struct remed_spool *spool, struct remed_error *error)
+static int spool_open_writer(struct remed_spool *spool, struct remed_error *error)
 {
     struct remed_file_writer *writer = &spool->writer;
     uint64_t segment = spool->max_bytes / 16;
@@ -116,51 +149,150 @@ static int open_writer(struct remed_spool *spool, struct remed_error *error)
     int rc = remed_file_writer_open(writer, spool->path, error);
     if (rc != REMED_EBUSY)
         return rc;
-    if (error != NULL)
-        error->code = REMED_EPERM;
-    return REMED_EPERM; /* trying again at once is no use */
+    return remed_error_set(error, REMED_EPERM, /* trying again at once is no use */
+                           "spool: another process uses %s", spool->path);
 }
 
-int remed_spool_open(struct remed_spool *spool, const char *path, uint64_t max_bytes,
-                     const struct remed_allocator *allocator, struct remed_error *error)
+static void spool_make_reader(struct remed_spool *spool)
+{
+    spool->reader = (struct remed_file_reader){.crc = &spool->crc,
+                                               .folder = spool->folder,
+                                               .segment = -1,
+                                               .allocator = spool->allocator,
+                                               .passes_damage = true};
+}
+
+/* Where the handing out begins, and what is there. */
+static int spool_begin(struct remed_spool *spool, struct remed_error *error)
+{
+    spool->value = remed_reallocate(&spool->allocator, NULL, 0, VALUE_BYTES);
+    if (spool->value == NULL)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a spool");
+    int rc = remed_spool_oldest(spool, &spool->done, error);
+    if (rc == 0)
+        rc = spool_tidy(spool, error);
+    if (rc == 0 && remed_file_reader_begin(&spool->reader, spool->done) < 0)
+        rc = remed_error_set(error, REMED_ENOMEM, "no memory for a spool");
+    spool->inherited = spool->writer.next_offset;
+    return rc;
+}
+
+/* What waits for one repository is not another's. */
+static int spool_claim(struct remed_spool *spool, const char *uri, struct remed_error *error)
+{
+    struct remed_spool_state *state = &spool->state;
+    char own[REMED_SPOOL_URI_MAX];
+    int rc = remed_spool_state_load(state, spool->folder, spool->path, &spool->crc,
+                                    &spool->allocator, error);
+    if (rc < 0)
+        return rc;
+    remed_spool_identity(uri, own, sizeof own);
+    if (strcmp(own, state->uri) == 0)
+        return 0;
+    if (state->uri[0] != '\0' && remed_spool_waiting(spool) > 0)
+        return remed_error_set(error, REMED_EINVAL,
+                               "spool: %.60s has records for %.70s; publish there first, or remove "
+                               "its file %s to have them delivered here",
+                               spool->path, state->uri, REMED_SPOOL_STATE);
+    remed_spool_state_position(state, NULL); /* it was another repository's */
+    memcpy(state->uri, own, sizeof own);
+    return 0;
+}
+
+void remed_spool_init(struct remed_spool *spool)
 {
     memset(spool, 0, sizeof *spool);
     spool->writer.first = SPOOL_BASE; /* until it is open */
     spool->folder = spool->writer.lock = spool->writer.segment = spool->reader.segment = -1;
-    spool->allocator = *allocator;
+}
+
+int remed_spool_open(struct remed_spool *spool, const char *path, const char *uri,
+                     uint64_t max_bytes, const struct remed_allocator *allocator,
+                     struct remed_error *error)
+{
+    remed_spool_init(spool);
+    spool->allocator = spool->state.allocator = *allocator;
     spool->max_bytes = max_bytes;
-    spool->events = (struct remed_transport_events){.context = spool, .delivered = on_written};
+    spool->events =
+        (struct remed_transport_events){.context = spool, .delivered = spool_on_written};
     remed_crc_init(&spool->crc);
-    int rc = open_folder(spool, path, error);
+    int rc = spool_open_folder(spool, path, error);
     if (rc == 0)
-        rc = check_folder(spool, error);
+        rc = spool_check_folder(spool, error);
     if (rc == 0)
-        rc = open_writer(spool, error);
-    spool->reader = (struct remed_file_reader){.crc = &spool->crc,
-                                               .folder = spool->folder,
-                                               .segment = -1,
-                                               .allocator = *allocator,
-                                               .passes_damage = true};
+        rc = spool_open_writer(spool, error);
+    spool_make_reader(spool);
     if (rc == 0) {
-        spool->value = remed_reallocate(allocator, NULL, 0, VALUE_BYTES);
-        if (spool->value == NULL || oldest(spool, &spool->done) < 0 || tidy(spool) < 0 ||
-            remed_file_reader_begin(&spool->reader, spool->done) < 0)
-            rc = remed_error_set(error, REMED_ENOMEM, "no memory for a spool");
-        spool->inherited = spool->writer.next_offset;
+        remed_spool_front_clear(spool);
+        rc = spool_begin(spool, error);
     }
+    if (rc == 0)
+        rc = spool_claim(spool, uri, error);
     if (rc < 0)
         (void)remed_spool_close(spool, NULL);
     return rc;
 }
 
-static uint64_t bytes_of(const struct remed_spool *spool)
+int remed_spool_save(struct remed_spool *spool, struct remed_error *error)
 {
-    return spool->complete_bytes + spool->writer.length + spool->writer.used;
+    return remed_spool_state_save(&spool->state, spool->folder, spool->path, &spool->crc, error);
+}
+
+/* What a message takes in a segment. */
+static uint64_t spool_cost(size_t key_length, size_t value_length)
+{
+    return REMED_SEGMENT_RECORD + REMED_SPOOL_TAG + (uint64_t)key_length + value_length;
+}
+
+static uint64_t spool_bytes(const struct remed_spool *spool, uint64_t more, uint64_t front)
+{
+    uint64_t own = spool_rounded(spool->writer.length + spool->writer.used + more) + BLOCK;
+    uint64_t state = 2 * spool_rounded(spool->state.bytes + BLOCK / 4); /* while it is replaced */
+    uint64_t ahead = front != 0 ? spool_rounded(REMED_SEGMENT_HEADER + front) : 0;
+    return spool->complete_bytes + own + state + ahead +
+           3 * BLOCK; /* folder, lock, what is small */
+}
+
+static int spool_refuse(struct remed_spool *spool, struct remed_error *error)
+{
+    spool->refused = true;
+    return remed_error_set(error, REMED_EBUSY, "spool: all of %llu bytes in %.120s are in use",
+                           (unsigned long long)spool->max_bytes, spool->path);
+}
+
+int remed_spool_reserve(struct remed_spool *spool, size_t key_length, size_t value_length,
+                        struct remed_error *error)
+{
+    uint64_t front = spool->front_bytes + spool_cost(key_length, value_length);
+    if (spool_bytes(spool, 0, front) > spool->max_bytes)
+        return spool_refuse(spool, error);
+    spool->front_bytes = front;
+    spool->refused = false;
+    return 0;
+}
+
+void remed_spool_unreserve(struct remed_spool *spool, size_t key_length, size_t value_length)
+{
+    spool->front_bytes -= spool_cost(key_length, value_length);
+}
+
+size_t remed_spool_trouble(const struct remed_spool *spool, char *text, size_t size)
+{
+    int length = 0;
+    if (size > 0)
+        text[0] = '\0';
+    if (spool->writer.full != 0)
+        length = snprintf(text, size, "spool %.120s: %s; tries again until there is room",
+                          spool->path, strerror(spool->writer.full));
+    else if (spool->refused)
+        length = snprintf(text, size, "spool %.120s: all of %llu bytes are in use", spool->path,
+                          (unsigned long long)spool->max_bytes);
+    return length > 0 ? (size_t)length : 0;
 }
 
 /* A message with its tag before the value. */
-static struct remed_message with_tag(struct remed_spool *spool, const struct remed_message *message,
-                                     uint64_t tag)
+struct remed_message remed_spool_with_tag(struct remed_spool *spool,
+                                          const struct remed_message *message, uint64_t tag)
 {
     struct remed_message own = *message;
     for (unsigned i = 0; i < REMED_SPOOL_TAG; i++)
@@ -175,17 +307,16 @@ static struct remed_message with_tag(struct remed_spool *spool, const struct rem
 int remed_spool_put(struct remed_spool *spool, const struct remed_message *message, uint64_t tag,
                     struct remed_error *error)
 {
-    size_t wanted =
-        REMED_SEGMENT_RECORD + message->key_length + message->value_length + REMED_SPOOL_TAG;
+    uint64_t wanted = spool_cost(message->key_length, message->value_length);
     if (message->value_length > REMED_TRANSPORT_VALUE_MAX - REMED_SPOOL_TAG)
-        return remed_error_set(error, REMED_ELIMIT, "spool: a value of %zu bytes",
-                               message->value_length);
-    if (bytes_of(spool) + wanted > spool->max_bytes)
-        return remed_error_set(error, REMED_EBUSY, "spool: %llu of %llu bytes are in use",
-                               (unsigned long long)bytes_of(spool),
-                               (unsigned long long)spool->max_bytes);
-    const struct remed_message own = with_tag(spool, message, tag);
-    return remed_file_writer_publish(&spool->writer, &own, tag, error);
+        return remed_error_set(error, REMED_ELIMIT, "spool: a value of %zu bytes, more than %u",
+                               message->value_length, REMED_TRANSPORT_VALUE_MAX - REMED_SPOOL_TAG);
+    if (spool_bytes(spool, wanted, spool->front_bytes) > spool->max_bytes)
+        return spool_refuse(spool, error);
+    const struct remed_message own = remed_spool_with_tag(spool, message, tag);
+    int rc = remed_file_writer_publish(&spool->writer, &own, tag, error);
+    spool->refused &= rc != 0;
+    return rc;
 }
 
 /* A reader waits at damage in the last segment, as it may be a record on its way. Here it is none
@@ -235,67 +366,19 @@ int remed_spool_process(struct remed_spool *spool, uint64_t now, struct remed_er
     struct remed_file_writer *writer = &spool->writer;
     uint64_t done = spool->done;
     int rc = remed_file_writer_process(writer, now, error);
+    spool->refused &= spool->done < writer->next_offset || spool->front_bytes != 0;
     /* Nothing waits: a new segment, so that a restart finds nothing to hand out again. */
     bool empty = rc == 0 && done == writer->next_offset && writer->used == 0;
     if (empty && writer->length > REMED_SEGMENT_HEADER)
         remed_file_writer_roll(writer, now);
     if (rc == 0 && (writer->first != spool->counted || done >= spool->removable_at))
-        rc = tidy(spool);
+        rc = spool_tidy(spool, error);
     return rc;
 }
 
 uint64_t remed_spool_deadline(const struct remed_spool *spool)
 {
     return spool->folder >= 0 ? remed_file_writer_deadline(&spool->writer) : UINT64_MAX;
-}
-
-int remed_spool_front_begin(struct remed_spool *spool, struct remed_spool_front *front,
-                            uint64_t count, size_t bytes)
-{
-    uint64_t first;
-    int rc = oldest(spool, &first);
-    if (rc < 0 || first < count)
-        return rc < 0 ? rc : REMED_ELIMIT;
-    *front = (struct remed_spool_front){.first = first - count, .next = first - count};
-    front->room =
-        REMED_SEGMENT_HEADER + bytes + (size_t)count * (REMED_SEGMENT_RECORD + REMED_SPOOL_TAG);
-    front->bytes = remed_reallocate(&spool->allocator, NULL, 0, front->room);
-    if (front->bytes == NULL)
-        return REMED_ENOMEM;
-    remed_segment_header(front->bytes, 0);
-    front->used = REMED_SEGMENT_HEADER;
-    return 0;
-}
-
-void remed_spool_front_put(struct remed_spool *spool, struct remed_spool_front *front,
-                           const struct remed_message *message)
-{
-    struct remed_message own = with_tag(spool, message, 0);
-    own.offset = front->next++;
-    front->used += remed_segment_write(&spool->crc, front->bytes + front->used, &own);
-}
-
-int remed_spool_front_end(struct remed_spool *spool, struct remed_spool_front *front)
-{
-    char name[REMED_SEGMENT_NAME];
-    size_t done = 0;
-    int file = openat(spool->folder, FRONT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool good = file >= 0;
-    while (good && done < front->used) {
-        ssize_t got = write(file, front->bytes + done, front->used - done);
-        good = got > 0 || (got < 0 && errno == EINTR);
-        done += got > 0 ? (size_t)got : 0;
-    }
-    remed_segment_name(name, front->first);
-    good = good && fsync(file) == 0 && renameat(spool->folder, FRONT, spool->folder, name) == 0 &&
-           fsync(spool->folder) == 0;
-    if (file >= 0)
-        close(file);
-    if (file >= 0 && !good)
-        unlinkat(spool->folder, FRONT, 0);
-    remed_release(&spool->allocator, front->bytes, front->room);
-    front->bytes = NULL;
-    return good ? 0 : REMED_EIO;
 }
 
 int remed_spool_close(struct remed_spool *spool, struct remed_error *error)
@@ -308,6 +391,7 @@ int remed_spool_close(struct remed_spool *spool, struct remed_error *error)
     remed_tags_fini(&spool->writer.tags, &spool->allocator);
     remed_file_reader_end(&spool->reader);
     remed_release(&spool->allocator, spool->value, VALUE_BYTES);
+    remed_spool_state_end(&spool->state);
     if (spool->folder >= 0)
         close(spool->folder);
     spool->value = NULL;

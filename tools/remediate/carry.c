@@ -52,15 +52,24 @@ uint64_t monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-int fail_at(const char *uri, const char *message)
+void shown_uri(const char *uri, char *text, size_t size)
 {
     const char *slashes = strstr(uri, "//");
     const char *user = slashes != NULL ? slashes + 2 : uri;
-    size_t length = strcspn(user, "/?"), colon = strcspn(user, ":");
+    size_t length = strcspn(user, "?"), colon = strcspn(user, ":");
     const char *at = slashes != NULL ? memrchr(user, '@', length) : NULL;
-    if (at == NULL || user + colon > at)
-        return fail("%s: %s", uri, message);
-    return fail("%.*s:***%s: %s", (int)(user + colon - uri), uri, at, message);
+    const char *rest = at != NULL && user + colon < at ? at : user + colon;
+    if (rest > user + length)
+        rest = user + length;
+    snprintf(text, size, "%.*s%s%.*s", (int)(rest == at ? user + colon - uri : rest - uri), uri,
+             rest == at ? ":***" : "", (int)(user + length - rest), rest);
+}
+
+int fail_at(const char *uri, const char *message)
+{
+    char shown[1024];
+    shown_uri(uri, shown, sizeof shown);
+    return fail("%s: %s", shown, message);
 }
 
 static void on_log(void *context, enum remed_log_level level, const char *module,

@@ -100,7 +100,8 @@ static int set_record_option(struct listening *listening, int option)
         opts->origin = listening->publisher_opts.origin = optarg;
         return 0;
     case EPOCH:
-        return value_of(read_number(optarg, 0, UINT64_MAX, &opts->epoch), "epoch");
+        return value_of(read_number(optarg, 0, UINT64_MAX, &listening->publisher_opts.epoch),
+                        "epoch");
     case ZONE:
         return value_of(read_zone(optarg, &opts->zone), "zone");
     case VIRTUAL:
@@ -205,6 +206,8 @@ static bool init(struct listening *listening)
     remed_listener_opts_init(&listening->listener_opts, sizeof listening->listener_opts);
     remed_publisher_opts_init(&listening->publisher_opts, sizeof listening->publisher_opts);
     listening->publisher_opts.origin = "remediate";
+    listening->publisher_opts.first_sequence = real_ns();
+    listening->publisher_opts.resume = 1; /* the clock may have stepped back */
     listening_connect(listening);
     return interpreter_init(&listening->interpreter);
 }

@@ -7,12 +7,15 @@
  */
 #include "intake.h"
 #include "keys.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#define READ_AHEAD 65536u
 
 static const char help[] =
     "Usage: remediate publish URI [OPTION]...\n"
@@ -31,6 +34,8 @@ static const char help[] =
     "      --spool FOLDER    where records wait while the repository is away; what an earlier\n"
     "                        publish left there goes first\n"
     "      --spool-size SIZE most bytes of it (default: 1GiB)\n"
+    "      --no-resume       do not read first what the origin published before: sequences then\n"
+    "                        go by the clock alone, and one that stepped back voids records\n"
     "      --wait TIME       how long to wait for acknowledgements at the end (default: for ever)\n"
     "      --sign FILE       sign each record with a key of the file (docs/signing.md)\n"
     "      --key N           the key to sign with (default: the highest number)\n"
@@ -46,6 +51,11 @@ struct publishing {
     uint64_t key_number; /* 0: the highest */
     bool holds;          /* a record that the publisher had no room for */
     bool json;
+    char busy[REMED_ERROR_MESSAGE_SIZE]; /* why there was none */
+    char said[REMED_ERROR_MESSAGE_SIZE]; /* what ended it; the closing may say the same */
+    struct waiting waiting;
+    uint64_t moved;           /* reports at the last look */
+    uint64_t until;           /* when waiting ends; UINT64_MAX: not yet, or never */
     uint64_t wait;            /* ns; UINT64_MAX: for ever */
     uint64_t delivered, lost; /* as reported, while closing too */
 };
@@ -69,23 +79,26 @@ static int publish_input(struct publishing *publishing)
         rc = remed_publisher_publish(publishing->publisher, &publishing->intake.record, 1,
                                      publishing->intake.number, &error);
         publishing->holds = rc == REMED_EBUSY;
-        if (publishing->holds)
+        if (publishing->holds) {
+            memcpy(publishing->busy, error.message, sizeof publishing->busy);
             return EXIT_OK;
+        }
         if (rc < 0)
             return fail("record %llu: %s", (unsigned long long)publishing->intake.number,
                         error.message);
     }
 }
 
-/* Waits for input, for the transport, or for what is due; at most until `until`. */
-static int await(const struct publishing *publishing, uint64_t until, bool *readable)
+/* Waits for input, for the transport, or for what is due. Some input is read even while there is no
+ * room, so that its end is seen. */
+static int await(const struct publishing *publishing, bool *readable)
 {
     struct pollfd files[2] = {{.fd = -1}, {.fd = -1, .events = POLLIN}};
     uint64_t now = monotonic_ns(), due = remed_publisher_deadline(publishing->publisher);
     files[0].fd = remed_publisher_fd(publishing->publisher, &files[0].events);
-    if (!publishing->holds && !publishing->intake.at_end)
+    if (!publishing->intake.at_end && (!publishing->holds || publishing->intake.held < READ_AHEAD))
         files[1].fd = STDIN_FILENO;
-    due = due < until ? due : until;
+    due = due < publishing->until ? due : publishing->until;
     uint64_t wait = due > now ? (due - now + 999999) / 1000000 : 0;
     if (poll(files, 2, wait < 1000 ? (int)wait : 1000) < 0 && errno != EINTR)
         return fail("cannot wait: %s", strerror(errno));
@@ -101,24 +114,72 @@ static bool is_done(const struct publishing *publishing)
            stats.pending == 0 && stats.waiting == 0;
 }
 
-static int run(struct publishing *publishing)
+/* What holds things up, in words: the library's where it has some. */
+static void tell_waiting(struct publishing *publishing)
+{
+    char text[WAITING_TEXT];
+    struct remed_publisher_stats stats;
+    remed_publisher_stats(publishing->publisher, &stats, sizeof stats);
+    uint64_t reports = publishing->delivered + publishing->lost + stats.recovered;
+    bool moves = reports != publishing->moved;
+    publishing->moved = reports;
+    if (remed_publisher_waiting(publishing->publisher, text, sizeof text) == 0 && !moves) {
+        if (publishing->holds)
+            snprintf(text, sizeof text, "%s", publishing->busy);
+        else if (publishing->intake.at_end && stats.pending + stats.waiting > 0)
+            snprintf(text, sizeof text, "records are not acknowledged yet");
+    }
+    if (text[0] != '\0' && publishing->until == UINT64_MAX && publishing->wait != UINT64_MAX) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used,
+                 "; gives up %.1f s after the end of standard input",
+                 (double)publishing->wait / 1e9);
+    }
+    waiting_look(&publishing->waiting, text, publishing->until, monotonic_ns());
+}
+
+static int take_turn(struct publishing *publishing)
 {
     struct remed_error error;
-    uint64_t until = UINT64_MAX;
-    int code = EXIT_OK;
-    while (code == EXIT_OK && !is_done(publishing) && !interrupted && monotonic_ns() < until) {
-        bool readable = false;
-        code = await(publishing, until, &readable);
-        if (code == EXIT_OK && readable)
-            code = intake_read(&publishing->intake, STDIN_FILENO);
-        if (code == EXIT_OK)
-            code = publish_input(publishing);
-        if (code == EXIT_OK &&
-            remed_publisher_process(publishing->publisher, monotonic_ns(), &error) < 0)
-            code = fail("%s", error.message);
-        if (publishing->intake.at_end && until == UINT64_MAX && publishing->wait != UINT64_MAX)
-            until = monotonic_ns() + publishing->wait;
+    bool readable = false;
+    int code = await(publishing, &readable);
+    if (code == EXIT_OK && readable)
+        code = intake_read(&publishing->intake, STDIN_FILENO);
+    if (code == EXIT_OK)
+        code = publish_input(publishing);
+    if (code == EXIT_OK &&
+        remed_publisher_process(publishing->publisher, monotonic_ns(), &error) < 0) {
+        memcpy(publishing->said, error.message, sizeof publishing->said);
+        code = fail("%s", error.message);
     }
+    uint64_t now = monotonic_ns();
+    if (publishing->intake.at_end && publishing->until == UINT64_MAX &&
+        publishing->wait < UINT64_MAX - now)
+        publishing->until = now + publishing->wait;
+    tell_waiting(publishing);
+    return code;
+}
+
+/* Input that was read and not published is not passed over in silence. */
+static int complain_of_rest(const struct publishing *publishing)
+{
+    const struct intake *intake = &publishing->intake;
+    if (!publishing->holds && intake->held == 0)
+        return EXIT_OK;
+    unsigned long long first = intake->number + !publishing->holds;
+    return fail("from record %llu on standard input was not published%s%s", first,
+                publishing->holds ? ": " : "", publishing->holds ? publishing->busy : "");
+}
+
+static int run(struct publishing *publishing)
+{
+    int code = EXIT_OK;
+    while (code == EXIT_OK && !is_done(publishing) && !interrupted &&
+           monotonic_ns() < publishing->until)
+        code = take_turn(publishing);
+    waiting_end(&publishing->waiting);
+    if (code == EXIT_OK)
+        code = complain_of_rest(publishing);
     if (interrupted && code == EXIT_OK && publishing->opts.spool == NULL)
         code = fail("interrupted");
     return code;
@@ -148,9 +209,12 @@ static int finish(struct publishing *publishing, int code)
     if (!publishing->json)
         putchar('\n');
     if (stats.damaged > 0)
-        fail("%llu places of the spool could not be read", (unsigned long long)stats.damaged);
-    if (rc < 0 && code == EXIT_OK)
-        code = fail("%s", error.message);
+        code = fail("%llu places of the spool %s could not be read: the records in them are lost",
+                    (unsigned long long)stats.damaged, publishing->opts.spool);
+    if (rc < 0 && strcmp(error.message, publishing->said) != 0)
+        fail("%s", error.message);
+    if (rc < 0)
+        code = EXIT_FAILED;
     return lost > 0 ? EXIT_FAILED : code;
 }
 
@@ -161,6 +225,7 @@ enum long_option {
     SOURCE,
     SPOOL,
     SPOOL_SIZE,
+    NO_RESUME,
     WAIT,
     SIGN,
     KEY,
@@ -199,6 +264,9 @@ static int set_option(struct publishing *publishing, int option, char **argv)
         return read_size(optarg, &publishing->opts.spool_bytes)
                    ? 0
                    : usage_error("publish", "'%s' is no size such as 1GiB", optarg);
+    case NO_RESUME:
+        publishing->opts.resume = 0;
+        return 0;
     case WAIT:
         return read_time(optarg, &publishing->wait)
                    ? 0
@@ -218,6 +286,15 @@ static int set_option(struct publishing *publishing, int option, char **argv)
     }
 }
 
+/* What transports have to say is told as what is waited for. */
+static void on_log(void *context, enum remed_log_level level, const char *module,
+                   const char *message)
+{
+    (void)context;
+    if (level <= REMED_LOG_WARNING && strcmp(module, "publisher") == 0)
+        fprintf(stderr, "remediate: %s: %s\n", module, message);
+}
+
 static int publish_to(struct publishing *publishing, const char *uri)
 {
     struct remed_transport_opts transport;
@@ -232,6 +309,8 @@ static int publish_to(struct publishing *publishing, const char *uri)
     publishing->opts.key_id = publishing->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
+    transport.log.write = on_log;
+    waiting_init(&publishing->waiting, uri);
     catch_interrupts();
     if (remed_publisher_new(&publishing->publisher, uri, &transport, &publishing->opts, &error) < 0)
         return fail_at(uri, error.message);
@@ -246,14 +325,15 @@ int command_publish(int argc, char **argv)
                                             {"source", required_argument, NULL, SOURCE},
                                             {"spool", required_argument, NULL, SPOOL},
                                             {"spool-size", required_argument, NULL, SPOOL_SIZE},
+                                            {"no-resume", no_argument, NULL, NO_RESUME},
                                             {"wait", required_argument, NULL, WAIT},
                                             {"sign", required_argument, NULL, SIGN},
                                             {"key", required_argument, NULL, KEY},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct publishing publishing = {.wait = UINT64_MAX};
-    int option, code;
+    struct publishing publishing = {.wait = UINT64_MAX, .until = UINT64_MAX};
+    int option, code = EXIT_OK;
     if (!intake_init(&publishing.intake, "-"))
         return fail("no memory");
     publishing.intake.defaults.source = REMED_LEARNED_EXTRACTED;
@@ -261,7 +341,8 @@ int command_publish(int argc, char **argv)
     publishing.opts.origin = "remediate";
     publishing.opts.delivered = on_ended;
     publishing.opts.context = &publishing;
-    publishing.opts.first_sequence = real_ns(); /* grows over restarts too */
+    publishing.opts.first_sequence = real_ns();
+    publishing.opts.resume = 1; /* the clock may have stepped back */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         if (option == 'h') {

@@ -37,7 +37,6 @@ struct interpreter {
     size_t begin, held;
     uint64_t outcomes[REMED_LOG_OUTCOMES];
     uint64_t lines, records, failed; /* failed: records that could not be kept */
-    uint64_t sequence;               /* of the next record, whichever set gives it */
 };
 
 struct listening {
