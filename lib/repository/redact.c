@@ -16,36 +16,33 @@
 #define VALUE_MOST 256u
 
 /* Parameters whose values are no secrets. The first that is not here ends what is shown. */
-static const char *const open_parameters[] = {
-    "acks",
-    "cadir",
-    "cafile",
-    "cert",
-    "compact",
-    "compression.type",
-    "db",
-    "group",
-    "headers",
-    "heartbeat.interval.ms",
-    "linger.ms",
-    "maxlen",
-    "memory",
-    "message.timeout.ms",
-    "partitions",
-    "properties",
-    "replication",
-    "sasl.mechanism",
-    "sasl.mechanisms",
-    "security.protocol",
-    "segment",
-    "servername",
-    "session.timeout.ms",
-    "socket.timeout.ms",
-    "ssl.ca.location",
-    "ssl.certificate.location",
-    "start",
-    "sync",
-    "timeout",
+static const struct {
+    const char *name;
+    bool text; /* or a number with its unit */
+} open_parameters[] = {
+    {"cadir", true},
+    {"cafile", true},
+    {"cert", true},
+    {"compact", false},
+    {"db", false},
+    {"group", true},
+    {"heartbeat.interval.ms", false},
+    {"linger.ms", false},
+    {"maxlen", false},
+    {"memory", false},
+    {"message.timeout.ms", false},
+    {"partitions", false},
+    {"properties", true},
+    {"replication", false},
+    {"segment", false},
+    {"servername", true},
+    {"session.timeout.ms", false},
+    {"socket.timeout.ms", false},
+    {"ssl.ca.location", true},
+    {"ssl.certificate.location", true},
+    {"start", false},
+    {"sync", false},
+    {"timeout", false},
 };
 
 struct shown {
@@ -111,8 +108,7 @@ static bool is_scheme(const char *text, size_t length, const char *name)
 static void show_user(struct shown *shown, const char *text, size_t length)
 {
     const char *colon = memchr(text, ':', length);
-    if (colon != NULL && colon + 1 < text + length &&
-        is_plain(text, (size_t)(colon - text), "._-"))
+    if (colon != NULL && colon + 1 < text + length && is_plain(text, (size_t)(colon - text), "._-"))
         show(shown, text, (size_t)(colon + 1 - text));
     show_mask(shown);
 }
@@ -174,6 +170,16 @@ static bool show_path(struct shown *shown, const char *text, size_t length)
     return at == length;
 }
 
+/* 16384, 10ms, 64MiB. */
+static bool is_quantity(const char *text, size_t length)
+{
+    size_t digits = 0;
+    while (digits < length && text[digits] >= '0' && text[digits] <= '9')
+        digits++;
+    return digits > 0 && digits <= 20 && length - digits <= 3 &&
+           is_plain(text + digits, length - digits, "");
+}
+
 static bool is_open(const char *pair, size_t length)
 {
     const char *equals = memchr(pair, '=', length);
@@ -182,8 +188,9 @@ static bool is_open(const char *pair, size_t length)
     if (name == 0 || value > VALUE_MOST || !is_plain(equals + 1, value, "._/:,+-"))
         return false;
     for (size_t i = 0; i < sizeof open_parameters / sizeof *open_parameters; i++)
-        if (strlen(open_parameters[i]) == name && memcmp(open_parameters[i], pair, name) == 0)
-            return true;
+        if (strlen(open_parameters[i].name) == name &&
+            memcmp(open_parameters[i].name, pair, name) == 0)
+            return open_parameters[i].text || is_quantity(equals + 1, value);
     return false;
 }
 
