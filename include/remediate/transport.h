@@ -47,7 +47,7 @@ struct remed_message {
     size_t value_length;   /**< 0 to ::REMED_TRANSPORT_VALUE_MAX; 0: the key is removed */
     uint64_t offset;       /**< place in its partition; publish ignores it */
     uint32_t partition;    /**< 0 where there is one only; publish ignores it */
-    uint32_t reserved;     /**< zero */
+    uint32_t reserved;     /**< zero, checked by publish */
 };
 
 /** What the host wants to hear; any may be NULL. */
@@ -155,8 +155,8 @@ REMED_API int remed_transport_open(struct remed_transport **transport, const cha
  * @param error filled on failure; may be NULL
  * @return 0: taken, and reported later; ::REMED_EBUSY: try again after process; ::REMED_ELIMIT for
  *         a key or value too long; ::REMED_EPERM when this transport only reads; ::REMED_EINVAL in
- *         a callback when it closes, or for a reserved member that is not zero; ::REMED_EUNSUPPORTED
- *         when what is there is of a newer version; ::REMED_EIO
+ *         a callback when it closes, or when @c reserved is not zero; ::REMED_EUNSUPPORTED when what
+ *         is there is of a newer version; ::REMED_EIO
  */
 REMED_API int remed_transport_publish(struct remed_transport *transport,
                                       const struct remed_message *message, uint64_t tag,
@@ -166,15 +166,16 @@ REMED_API int remed_transport_publish(struct remed_transport *transport,
  * @param transport not NULL
  * @param from "begin", "end", or what remed_transport_position() wrote; not NULL
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for no position, one of another repository, one beyond the end, or a
- *         second subscription; ::REMED_EIO
+ * @return 0; ::REMED_EINVAL for no position, one of another repository, topic, stream or transport,
+ *         one beyond the end, or a second subscription; ::REMED_EIO. What a position belongs to may
+ *         be known later: process then returns ::REMED_EINVAL for one of another cluster or server
  */
 REMED_API int remed_transport_subscribe(struct remed_transport *transport, const char *from,
                                         struct remed_error *error);
 /**
  * Does what is to be done, and calls back.
  * @param transport not NULL
- * @param now the host's clock, ns; should never go backwards, but a step back stops nothing
+ * @param now the host's clock, ns; a step backwards stops nothing: time stands still for it
  * @param error filled on failure; may be NULL
  * @return above 0 when there is more at once; 0; ::REMED_EIO and others when the transport can't go
  *         on: a lost connection is no error, as it is made anew
@@ -236,6 +237,17 @@ REMED_API int remed_uri_parameter(const struct remed_uri *uri, const char *name,
  */
 REMED_API int remed_uri_check(const struct remed_uri *uri, const char *const *names,
                               struct remed_error *error);
+
+/**
+ * Writes a URI as it may be printed and logged: without passwords, keys and tokens. Shown are the
+ * scheme, a user before a password, hosts with their ports, the path, and parameters that are known
+ * to be no secret up to the first that is not; all else is "***". Any text may be given: what is no
+ * URI, or wrongly written, shows less. Control characters become '?'.
+ * @param uri not NULL
+ * @param[out] text @p size bytes, NUL-terminated; NULL when @p size is 0 @param size bytes at @p text
+ * @return bytes without NUL, as snprintf
+ */
+REMED_API size_t remed_uri_redacted(const char *uri, char *text, size_t size);
 
 /** What memory: transports share: one log, within one process and thread. */
 struct remed_memory_hub;

@@ -21,6 +21,8 @@ struct remed_transport {
     bool closing;    /* closed by a callback */
     bool ending;     /* the driver closes: it still reports, and takes nothing more */
     bool more;       /* process has more to do at once: it is due */
+    uint64_t now;    /* the driver's clock: the host's and `behind` */
+    uint64_t behind; /* how far the host's clock stepped back, ns: the driver's never does */
     struct remed_allocator allocator;
 };
 
@@ -128,6 +130,8 @@ int remed_transport_publish(struct remed_transport *transport, const struct reme
 {
     if (transport->closing || transport->ending)
         return remed_error_set(error, REMED_EINVAL, "this transport closes");
+    if (message->reserved != 0)
+        return remed_error_set(error, REMED_EINVAL, "a message's reserved member is not zero");
     if (message->key_length == 0 || message->key_length > REMED_TRANSPORT_KEY_MAX)
         return remed_error_set(error, REMED_ELIMIT, "a key of %zu bytes, not 1 to %u",
                                message->key_length, REMED_TRANSPORT_KEY_MAX);
@@ -167,13 +171,22 @@ static int destroy(struct remed_transport *transport, struct remed_error *error)
     return rc;
 }
 
+/* Deadlines of drivers would lie far ahead, or be long past, after a step backwards. */
+static uint64_t steady(struct remed_transport *transport, uint64_t now)
+{
+    if (now > UINT64_MAX - transport->behind || now + transport->behind < transport->now)
+        transport->behind = transport->now > now ? transport->now - now : 0;
+    transport->now = now + transport->behind;
+    return transport->now;
+}
+
 int remed_transport_process(struct remed_transport *transport, uint64_t now,
                             struct remed_error *error)
 {
     if (transport->processing)
         return remed_error_set(error, REMED_EINVAL, "process was called from its own callback");
     transport->processing = true;
-    int rc = transport->driver->process(transport->state, now, error);
+    int rc = transport->driver->process(transport->state, steady(transport, now), error);
     transport->processing = false;
     transport->more = rc > 0;
     if (!transport->closing)
@@ -197,8 +210,12 @@ uint64_t remed_transport_deadline(const struct remed_transport *transport)
 {
     if (transport->more)
         return 0;
-    return transport->driver->deadline != NULL ? transport->driver->deadline(transport->state)
-                                               : UINT64_MAX;
+    uint64_t due = transport->driver->deadline != NULL
+                       ? transport->driver->deadline(transport->state)
+                       : UINT64_MAX;
+    if (due == UINT64_MAX)
+        return due;
+    return due > transport->behind ? due - transport->behind : 0;
 }
 
 size_t remed_transport_position(const struct remed_transport *transport, char *text, size_t size)

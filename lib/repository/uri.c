@@ -7,10 +7,10 @@
 
 static int bad(struct remed_error *error, const char *text, const char *why)
 {
-    /* Before an '@' there may be a password. */
-    int shown = strchr(text, '@') != NULL ? (int)strcspn(text, "/") : 80;
-    return remed_error_set(error, REMED_EINVAL, "'%.*s' is no URI of a transport: %s",
-                           shown < 80 ? shown : 80, text, why);
+    char shown[160];
+    size_t length = remed_uri_redacted(text, shown, sizeof shown);
+    return remed_error_set(error, REMED_EINVAL, "'%s%s' is no URI of a transport: %s", shown,
+                           length >= sizeof shown ? "..." : "", why);
 }
 
 static bool is_scheme(const char *text, size_t length)
@@ -91,6 +91,15 @@ int remed_uri_parameter(const struct remed_uri *uri, const char *name, char *val
     return 0;
 }
 
+/* What stands behind an unescaped '&' may be the rest of a password. Names are of small letters. */
+static bool may_be_name(const char *name, size_t length, bool has_value)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!(name[i] >= 'a' && name[i] <= 'z') && strchr("._-", name[i]) == NULL)
+            return false;
+    return has_value && length > 0 && length < 64;
+}
+
 int remed_uri_check(const struct remed_uri *uri, const char *const *names,
                     struct remed_error *error)
 {
@@ -101,9 +110,14 @@ int remed_uri_check(const struct remed_uri *uri, const char *const *names,
         while (*known != NULL &&
                (strlen(*known) != key_length || memcmp(*known, key, key_length) != 0))
             known++;
+        if (*known == NULL && !may_be_name(key, key_length, raw != key + key_length))
+            return remed_error_set(error, REMED_EINVAL,
+                                   "%s: one of the parameters is no name=value; where a value has "
+                                   "'&', write %%26",
+                                   uri->scheme);
         if (*known == NULL)
             return remed_error_set(error, REMED_EINVAL, "%s: has no parameter '%.*s'", uri->scheme,
-                                   (int)(key_length < 64 ? key_length : 64), key);
+                                   (int)key_length, key);
     }
     return 0;
 }

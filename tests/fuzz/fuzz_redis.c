@@ -82,13 +82,15 @@ static void feed_publisher(const uint8_t *data, size_t size, size_t first,
 }
 
 static void feed_subscriber(const uint8_t *data, size_t size, size_t first, const char *from,
-                            const struct remed_transport_events *events)
+                            bool identified, const struct remed_transport_events *events)
 {
     struct remed_redis_subscriber subscriber = {.options = &options, .events = *events};
-    char position[64];
+    char position[128];
     init_link(&subscriber.link);
     remed_redis_subscriber_init(&subscriber);
     check(remed_redis_subscriber_begin(&subscriber, from, NULL) == 0);
+    subscriber.session = subscriber.link.session;
+    subscriber.identified = identified; /* or the first reply is the stream's id */
     remed_redis_buffer_append(&subscriber.link.in, data, first);
     for (unsigned i = 0; i < 64 && remed_redis_subscriber_run(&subscriber, NULL) > 0; i++)
         continue;
@@ -103,7 +105,8 @@ static void feed_subscriber(const uint8_t *data, size_t size, size_t first, cons
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const from[] = {"begin", "end", "0-0", "5-1"};
+    static const char *const from[] = {"begin", "end", "redis:-/0/s/0-0",
+                                       "redis:0123456789abcdef0123456789abcdef/0/s/5-1"};
     uint64_t sum = 0;
     const struct remed_transport_events events = {.context = &sum,
                                                   .delivered = on_delivered,
@@ -118,6 +121,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] % 5 == 4)
         feed_publisher(data + 2, size - 2, first, &events);
     else
-        feed_subscriber(data + 2, size - 2, first, from[data[0] % 5], &events);
+        feed_subscriber(data + 2, size - 2, first, from[data[0] % 5], data[0] < 128, &events);
     return 0;
 }

@@ -9,6 +9,21 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Waits for a program that runs in the background, at most so many seconds, then ends it and fails.
+# wait_for PID SECONDS
+wait_for() {
+    wait_left=$(($2 * 10))
+    while kill -0 "$1" 2>/dev/null && [ $wait_left -gt 0 ]; do
+        sleep 0.1
+        wait_left=$((wait_left - 1))
+    done
+    if [ $wait_left -eq 0 ]; then
+        echo "not done after $2 s" >&2
+        kill -9 "$1" 2>/dev/null || true
+    fi
+    wait "$1"
+}
+
 wait_for_port() {
     for _ in $(seq 300); do
         if python3 -c "import socket; socket.create_connection(('127.0.0.1', $1), 1)" 2>/dev/null; then
@@ -33,7 +48,7 @@ servers_make_certificate() {
 servers_fetch_kafka() {
     [ ! -f "$servers_cache/kafka/complete" ] || return 0
     echo "fetching a Kafka broker"
-    mvn -q -B -f tests/servers/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+    timeout 600 mvn -q -B -f tests/servers/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$servers_cache/kafka" >"$SERVERS_FOLDER/fetch.log" 2>&1 ||
         { tail -5 "$SERVERS_FOLDER/fetch.log" >&2; return 1; }
     touch "$servers_cache/kafka/complete"
@@ -70,16 +85,20 @@ auto.create.topics.enable=false
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 PROPERTIES
-    java -cp "$servers_cache/kafka/*" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk \
+    timeout 120 java -cp "$servers_cache/kafka/*" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk \
         -c "$SERVERS_FOLDER/kafka.properties" >"$SERVERS_FOLDER/kafka-format.log" 2>&1
 }
 
-# Starts, or starts again, the broker that is configured; sets KAFKA_PID.
-servers_run_kafka() {
+# Starts, or starts again, the broker that is configured, and does not wait; sets KAFKA_PID.
+servers_launch_kafka() {
     java -Xmx400m -XX:+UseSerialGC -cp "$servers_cache/kafka/*" kafka.Kafka \
         "$SERVERS_FOLDER/kafka.properties" >>"$SERVERS_FOLDER/kafka.log" 2>&1 &
     KAFKA_PID=$!
-    wait_for_port "$KAFKA_PORT"
+}
+
+# The same, and waits for its port.
+servers_run_kafka() {
+    servers_launch_kafka && wait_for_port "$KAFKA_PORT"
 }
 
 servers_start_kafka() {

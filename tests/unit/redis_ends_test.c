@@ -159,7 +159,7 @@ static void test_batches(void)
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(publisher.under_way, 1); /* the second is not full: it waits, and gathers */
     CU_ASSERT_EQUAL(remed_redis_publisher_deadline(&publisher), options.timeout);
-    CU_ASSERT_TRUE(sent(&publisher.link, "*522\r\n$7\r\nEVALSHA\r\n$40\r\naaaa"));
+    CU_ASSERT_TRUE(sent(&publisher.link, "*523\r\n$7\r\nEVALSHA\r\n$40\r\naaaa"));
     feed(&publisher.link, ":1\r\n");
     CU_ASSERT_EQUAL(run_publisher(), 0);
     CU_ASSERT_EQUAL(delivered, 256);
@@ -305,14 +305,23 @@ static void test_no_memory(void)
     CU_ASSERT_EQUAL(failed, tag);
 }
 
+#define ID "0123456789abcdef0123456789abcdef"
+
+/* On a new connection the stream's id is asked for first. */
 static int run_subscriber(void)
 {
+    const struct remed_redis_link *link = &subscriber.link;
+    if (link->state == REMED_REDIS_READY && subscriber.session != link->session) {
+        CU_ASSERT_EQUAL(remed_redis_subscriber_run(&subscriber, &error), 0);
+        CU_ASSERT_TRUE(sent(&subscriber.link, "*3\r\n$4\r\nHGET\r\n$4\r\ns:id\r\n$2\r\nid\r\n"));
+        feed(&subscriber.link, "$32\r\n" ID "\r\n");
+    }
     return remed_redis_subscriber_run(&subscriber, &error);
 }
 
 static const char *position(void)
 {
-    static char text[64];
+    static char text[128];
     remed_redis_subscriber_position(&subscriber, text, sizeof text);
     return text;
 }
@@ -352,12 +361,12 @@ static void test_begin(void)
                         "XREAD\r\n$5\r\nCOUNT\r\n$2\r\n16\r\n$5\r\nBLOCK\r\n$4\r\n"
                         "2500\r\n$7\r\nSTREAMS\r\n$1\r\ns\r\n$3\r\n5-1\r\n"));
     CU_ASSERT_EQUAL(caught_up, 0);
-    CU_ASSERT_STRING_EQUAL(position(), "5-1");
+    CU_ASSERT_STRING_EQUAL(position(), "redis:" ID "/0/s/5-1");
     feed(&subscriber.link, STREAM("1") ENTRY("6-0", "5-1", "b", "B"));
     CU_ASSERT_EQUAL(run_subscriber(), 0);
     CU_ASSERT_EQUAL(caught_up, 1);
     CU_ASSERT_STRING_EQUAL(seen, "a=A b=B ");
-    CU_ASSERT_STRING_EQUAL(position(), "6-0");
+    CU_ASSERT_STRING_EQUAL(position(), "redis:" ID "/0/s/6-0");
 }
 
 /* The scan begins again, from the same start. */
@@ -389,7 +398,7 @@ static void test_reply_too_long(void)
 
 static void test_fallen_behind(void)
 {
-    CU_ASSERT_EQUAL(remed_redis_subscriber_begin(&subscriber, "5-1", &error), 0);
+    CU_ASSERT_EQUAL(remed_redis_subscriber_begin(&subscriber, "redis:-/0/s/5-1", &error), 0);
     run_subscriber();
     feed(&subscriber.link, "$3\r\n9-0\r\n");
     run_subscriber();
@@ -404,13 +413,13 @@ static void test_fallen_behind(void)
 /* The position is beyond what the server has; or it has nothing of what it says it has. */
 static void test_server_lost_entries(void)
 {
-    CU_ASSERT_EQUAL(remed_redis_subscriber_begin(&subscriber, "5-1", &error), 0);
+    CU_ASSERT_EQUAL(remed_redis_subscriber_begin(&subscriber, "redis:-/0/s/5-1", &error), 0);
     run_subscriber();
     feed(&subscriber.link, "$3\r\n4-0\r\n");
     CU_ASSERT_EQUAL(run_subscriber(), REMED_ENOENT);
     teardown();
     setup();
-    remed_redis_subscriber_begin(&subscriber, "5-1", &error);
+    remed_redis_subscriber_begin(&subscriber, "redis:-/0/s/5-1", &error);
     run_subscriber();
     feed(&subscriber.link, "$3\r\n6-0\r\n");
     run_subscriber();
@@ -434,7 +443,7 @@ static void test_foreign_entries(void)
     CU_ASSERT_EQUAL(run_subscriber(), 0);
     CU_ASSERT_STRING_EQUAL(seen, "k=V ");
     CU_ASSERT_EQUAL(subscriber.damaged, 2);
-    CU_ASSERT_STRING_EQUAL(position(), "6-1");
+    CU_ASSERT_STRING_EQUAL(position(), "redis:" ID "/0/s/6-1");
     sent(&subscriber.link, "");
     feed(&subscriber.link, "*-1\r\n");
     run_subscriber();
@@ -463,15 +472,59 @@ static void test_other_forms(void)
     CU_ASSERT_STRING_EQUAL(seen, "");
 }
 
-static void test_positions(void)
+/* A stream that was made anew, or is gone, is not read on. */
+static void test_another_stream(void)
 {
-    static const char *const bad[] = {
-        "", "-", "1", "1-", "-1", "1-1 ", "1-1x", "1--1", "99999999999999999999-0"};
-    struct remed_redis_id id;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CU_ASSERT_EQUAL(remed_redis_subscriber_begin(&subscriber, bad[i], &error), REMED_EINVAL);
-    CU_ASSERT_TRUE(remed_redis_id_read((const uint8_t *)"18446744073709551615-7", 22, &id));
-    CU_ASSERT(id.ms == UINT64_MAX && id.sequence == 7);
+    static const char *const answers[] = {"$-1\r\n", "$32\r\nfedcba9876543210fedcba9876543210\r\n"};
+    for (size_t i = 0; i < 2; i++) {
+        remed_redis_subscriber_begin(&subscriber, "redis:" ID "/0/s/5-1", &error);
+        CU_ASSERT_EQUAL(remed_redis_subscriber_run(&subscriber, &error), 0);
+        feed(&subscriber.link, "%s", answers[i]);
+        CU_ASSERT_EQUAL(remed_redis_subscriber_run(&subscriber, &error), REMED_ENOENT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "begin anew"));
+        CU_ASSERT_EQUAL(remed_redis_subscriber_process(&subscriber, 1, &error), REMED_ENOENT);
+        teardown();
+        setup();
+    }
+    remed_redis_subscriber_begin(&subscriber, "end", &error);
+    remed_redis_subscriber_run(&subscriber, &error);
+    feed(&subscriber.link, "$3\r\nabc\r\n");
+    CU_ASSERT_EQUAL(remed_redis_subscriber_run(&subscriber, &error), REMED_EFORMAT);
+}
+
+/* A server that quotes the password does not get it into a message. */
+static void test_quoted_password(void)
+{
+    snprintf(options.password, sizeof options.password, "Hunter22Hunter");
+    publish("a", "1", 1);
+    run_publisher();
+    feed(&publisher.link, "-ERR proxy refused 'Hunter22Hunter' and Hunter22\r\n");
+    CU_ASSERT_EQUAL(run_publisher(), REMED_EIO);
+    CU_ASSERT_PTR_NULL(strstr(error.message, "unter"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "proxy refused"));
+}
+
+/* What is waited for is told until an answer is good, over connections that come up in between. */
+static void test_waiting(void)
+{
+    char text[256];
+    CU_ASSERT_EQUAL(remed_redis_link_waiting(&publisher.link, text, sizeof text), 0);
+    publish("a", "1", 1);
+    run_publisher();
+    feed(&publisher.link, "-OOM command not allowed\r\n");
+    CU_ASSERT_EQUAL(run_publisher(), 0);
+    connect_link(&publisher.link);
+    CU_ASSERT(remed_redis_link_waiting(&publisher.link, text, sizeof text) > 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "OOM command not allowed; tries again"));
+    run_publisher();
+    feed(&publisher.link, ":1\r\n");
+    run_publisher();
+    CU_ASSERT_EQUAL(remed_redis_link_waiting(&publisher.link, text, sizeof text), 0);
+    publish("a", "1", 2);
+    run_publisher();
+    publisher.link.now = publisher.link.active_at + 1500000000ull;
+    CU_ASSERT(remed_redis_link_waiting(&publisher.link, text, sizeof text) > 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "no answer yet"));
 }
 
 static const struct test_case publish_cases[] = {
@@ -482,6 +535,8 @@ static const struct test_case publish_cases[] = {
     {"bytes are bounded", test_bytes_are_bounded},
     {"nothing is allocated once it runs", test_steady_state},
     {"no memory", test_no_memory},
+    {"a password that the server quotes", test_quoted_password},
+    {"waiting is told", test_waiting},
     {NULL, NULL}};
 
 static const struct test_case subscribe_cases[] = {
@@ -492,7 +547,7 @@ static const struct test_case subscribe_cases[] = {
     {"a server that lost entries", test_server_lost_entries},
     {"somebody else's entries", test_foreign_entries},
     {"replies of another form", test_other_forms},
-    {"positions", test_positions},
+    {"another stream of that name", test_another_stream},
     {NULL, NULL}};
 
 const struct test_suite test_suites[] = {{"redis: publishing", publish_cases, setup, teardown},

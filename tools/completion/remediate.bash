@@ -41,8 +41,8 @@ _remediate() {
     case $command in
     publish) options="--domain --origin --epoch --source --spool --spool-size --wait --sign --key --json --help" ;;
     watch) options="--from --count --once --verify --json --help" ;;
-    snapshot) options="--output --digest --leaves --msgpack --max-entries --verify --help" ;;
-    audit) options="--quiet --leaves --max-entries --verify --json --help" ;;
+    snapshot) options="--output --digest --leaves --msgpack --wait --max-entries --verify --help" ;;
+    audit) options="--quiet --leaves --wait --max-entries --verify --json --help" ;;
     parse) options="--rules --json --explain --domain --origin --epoch --zone --now --virtual --quiet --help" ;;
     rules) options="--json --help" ;;
     listen) options="--rules --domain --origin --epoch --zone --virtual --spool --spool-size --wait --sign --key --unmatched --sample --unmatched-size --by-host --stats --json --help" ;;

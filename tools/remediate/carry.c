@@ -54,15 +54,7 @@ uint64_t monotonic_ns(void)
 
 void shown_uri(const char *uri, char *text, size_t size)
 {
-    const char *slashes = strstr(uri, "//");
-    const char *user = slashes != NULL ? slashes + 2 : uri;
-    size_t length = strcspn(user, "?"), colon = strcspn(user, ":");
-    const char *at = slashes != NULL ? memrchr(user, '@', length) : NULL;
-    const char *rest = at != NULL && user + colon < at ? at : user + colon;
-    if (rest > user + length)
-        rest = user + length;
-    snprintf(text, size, "%.*s%s%.*s", (int)(rest == at ? user + colon - uri : rest - uri), uri,
-             rest == at ? ":***" : "", (int)(user + length - rest), rest);
+    remed_uri_redacted(uri, text, size);
 }
 
 int fail_at(const char *uri, const char *message)
@@ -72,11 +64,13 @@ int fail_at(const char *uri, const char *message)
     return fail("%s: %s", shown, message);
 }
 
+/* What costs records is told. That a server is away passes by itself, and is told as waiting. */
 static void on_log(void *context, enum remed_log_level level, const char *module,
                    const char *message)
 {
     (void)context;
-    if (level <= REMED_LOG_WARNING)
+    bool passes = strcmp(module, "kafka") == 0 || strcmp(module, "redis") == 0;
+    if (level <= REMED_LOG_ERROR || (level == REMED_LOG_WARNING && !passes))
         fail("%s: %s", module, message);
 }
 
@@ -105,9 +99,9 @@ void add_drivers(struct remed_transport_opts *opts)
     drivers[count++] = remed_redis_driver();
     drivers[count++] = remed_rediss_driver();
 #endif
+    opts->log.write = on_log;
     opts->drivers = drivers;
     opts->driver_count = count;
-    opts->log.write = on_log;
 }
 
 struct remed_transport *open_transport(const char *uri, const struct remed_transport_events *events)
@@ -140,6 +134,24 @@ int drive(struct remed_transport *transport, int most_ms)
     return EXIT_OK;
 }
 
+int drive_telling(struct remed_transport *transport, struct patience *patience)
+{
+    char text[WAITING_TEXT];
+    int code = drive(transport, 1000);
+    uint64_t now = monotonic_ns();
+    remed_transport_waiting(transport, text, sizeof text);
+    if (text[0] == '\0')
+        patience->since = 0;
+    else if (patience->since == 0)
+        patience->since = now;
+    bool counts = patience->since != 0 && patience->most != UINT64_MAX;
+    uint64_t until = counts ? patience->since + patience->most : UINT64_MAX;
+    waiting_look(&patience->waiting, text, until, now);
+    if (code == EXIT_OK && now >= until)
+        code = fail("%s: gave up: %s", patience->waiting.who, text);
+    return code;
+}
+
 int print_record(FILE *out, const struct remed_record *record)
 {
     static char text[4 * REMED_RECORD_MAX];
@@ -152,6 +164,7 @@ int print_record(FILE *out, const struct remed_record *record)
 }
 
 struct gathering {
+    uint64_t wait; /* ns; UINT64_MAX: for ever */
     struct remed_replica *replica;
     char *position;        /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
     uint64_t bad, refused; /* bad: damaged, or not signed as it should be */
@@ -183,10 +196,13 @@ static int gather_uri(struct gathering *gathering, const char *uri)
     if (transport == NULL)
         return EXIT_FAILED;
     int code = EXIT_OK;
+    struct patience patience = {.most = gathering->wait};
+    waiting_init(&patience.waiting, uri);
     if (remed_transport_subscribe(transport, "begin", &error) < 0)
         code = fail_at(uri, error.message);
     while (code == EXIT_OK && !gathering->caught_up && !interrupted)
-        code = drive(transport, 1000);
+        code = drive_telling(transport, &patience);
+    waiting_end(&patience.waiting);
     if (interrupted)
         code = fail("interrupted");
     if (code == EXIT_OK && gathering->position != NULL)
@@ -263,10 +279,11 @@ static int complain(const char *where, const struct remed_replica *replica)
 }
 
 struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
-                                     const struct remed_mac *mac, char *position,
+                                     const struct remed_mac *mac, uint64_t wait, char *position,
                                      char damage[DAMAGE_TEXT])
 {
-    struct gathering gathering = {.position = position, .damage = damage};
+    struct gathering gathering = {.wait = wait, .position = position, .damage = damage};
+    char shown[1024];
     struct remed_replica_opts opts;
     struct remed_error error;
     damage[0] = '\0';
@@ -283,11 +300,12 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
     int code = is_uri(where)     ? gather_uri(&gathering, where)
                : is_saved(where) ? gather_saved(&gathering, where)
                                  : gather_stream(&gathering, where);
+    shown_uri(where, shown, sizeof shown);
     if (code == EXIT_OK && gathering.refused > 0)
-        code = fail("%s: %llu records found no room; --max-entries makes more", where,
+        code = fail("%s: %llu records found no room; --max-entries makes more", shown,
                     (unsigned long long)gathering.refused);
     if (code == EXIT_OK && gathering.bad > 0)
-        code = complain(where, gathering.replica);
+        code = complain(shown, gathering.replica);
     if (code == EXIT_OK)
         return gathering.replica;
     remed_replica_free(gathering.replica);

@@ -8,7 +8,7 @@
 #ifndef REMEDIATE_CARRY_H
 #define REMEDIATE_CARRY_H
 
-#include "tool.h"
+#include "waiting.h"
 
 #include <remediate/json.h>
 
@@ -34,15 +34,25 @@ int fail_at(const char *uri, const char *message);
 /* Waits until something is to be done, at most `most_ms`, and does it; EXIT_OK, or complains. */
 int drive(struct remed_transport *transport, int most_ms);
 
+/* How long a command waits for a server that is away, telling it. */
+struct patience {
+    uint64_t most;  /* ns at a stretch; UINT64_MAX: for ever */
+    uint64_t since; /* it waits since then; 0: it does not */
+    struct waiting waiting;
+};
+/* The same as drive(), and tells what it waits for; complains when that takes too long. */
+int drive_telling(struct remed_transport *transport, struct patience *patience);
+
 /* One JSON line. */
 int print_record(FILE *out, const struct remed_record *record);
 
 /* A replica of what a URI holds now, of a file that snapshot --output wrote, or of records ("-":
  * standard input). `position`: REMED_SNAPSHOT_POSITION_MAX + 1 bytes for that of a URI, or NULL.
- * With a mac the values of a URI must be signed; files are the host's own. Complains; but what was
- * damaged and passed over is only described in `damage`, for when its records are given. */
+ * With a mac the values of a URI must be signed; files are the host's own. A server that is away is
+ * waited for `wait` ns at most, UINT64_MAX: for ever. Complains; but what was damaged and passed
+ * over is only described in `damage`, for when its records are given. */
 struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
-                                     const struct remed_mac *mac, char *position,
+                                     const struct remed_mac *mac, uint64_t wait, char *position,
                                      char damage[DAMAGE_TEXT]);
 
 #endif

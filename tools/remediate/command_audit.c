@@ -27,6 +27,7 @@ static const char audit_help[] =
     "  -q, --quiet           the summary alone\n"
     "      --leaves LIST     only records of these leaves of the digest, such as 5,17-20\n"
     "      --verify FILE     take only records of a repository that a key of the file signed\n"
+    "      --wait TIME       how long to wait for a server that is away (default: for ever)\n"
     "      --max-entries N   most entries of each (default 1048576)\n"
     "      --json            one JSON object a difference, and one for the summary\n"
     "  -h, --help            this help\n";
@@ -35,6 +36,7 @@ static const char *const causes[] = {"missing", "extra", "stale", "field"};
 
 struct telling {
     bool quiet, json;
+    uint64_t wait; /* for a server that is away, ns; UINT64_MAX: for ever */
     struct leaves leaves;
     uint64_t differences[4];
 };
@@ -145,10 +147,12 @@ static int audit(const char *first, const char *second, uint32_t max_entries,
 {
     static char damage[2][DAMAGE_TEXT];
     int code = EXIT_FAILED;
-    struct remed_replica *a = gather_replica(first, max_entries, mac, NULL, damage[0]), *b = NULL;
+    struct remed_replica *b = NULL;
+    struct remed_replica *a =
+        gather_replica(first, max_entries, mac, telling->wait, NULL, damage[0]);
     bool by_digest = digest_is_file(second);
     if (a != NULL && !by_digest)
-        b = gather_replica(second, max_entries, mac, NULL, damage[1]);
+        b = gather_replica(second, max_entries, mac, telling->wait, NULL, damage[1]);
     if (a != NULL && by_digest)
         code = audit_digest(a, second, telling);
     else if (b != NULL)
@@ -164,15 +168,16 @@ static int audit(const char *first, const char *second, uint32_t max_entries,
 
 int command_audit(int argc, char **argv)
 {
-    enum { MAX_ENTRIES = 256, LEAVES, VERIFY, JSON };
+    enum { MAX_ENTRIES = 256, LEAVES, VERIFY, WAIT, JSON };
     static const struct option options[] = {{"quiet", no_argument, NULL, 'q'},
                                             {"leaves", required_argument, NULL, LEAVES},
                                             {"verify", required_argument, NULL, VERIFY},
+                                            {"wait", required_argument, NULL, WAIT},
                                             {"max-entries", required_argument, NULL, MAX_ENTRIES},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct telling telling = {.leaves.all = true};
+    struct telling telling = {.leaves.all = true, .wait = UINT64_MAX};
     uint64_t entries = DEFAULT_ENTRIES;
     struct keys keys = {.signer = 0};
     const char *key_file = NULL;
@@ -193,6 +198,10 @@ int command_audit(int argc, char **argv)
             break;
         case VERIFY:
             key_file = optarg;
+            break;
+        case WAIT:
+            if (!read_time(optarg, &telling.wait))
+                return usage_error("audit", "'%s' is no time such as 10s", optarg);
             break;
         case JSON:
             telling.json = true;

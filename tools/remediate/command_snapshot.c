@@ -26,6 +26,7 @@ static const char snapshot_help[] =
     "      --leaves LIST     only records of these leaves of the digest, such as 5,17-20\n"
     "      --msgpack         the wire form of the records, one behind the other\n"
     "      --verify FILE     take only records that a key of the file signed\n"
+    "      --wait TIME       how long to wait for a server that is away (default: for ever)\n"
     "      --max-entries N   most entries (default 1048576)\n"
     "      --json            as it is: records are JSON anyway\n"
     "  -h, --help            this help\n"
@@ -55,6 +56,7 @@ struct snapshot {
     bool msgpack, digest;
     struct leaves leaves;
     uint64_t max_entries;
+    uint64_t wait; /* ns; UINT64_MAX: for ever */
 };
 
 static int print_all(const struct snapshot *snapshot, const struct remed_replica *replica)
@@ -74,7 +76,7 @@ static int take(const struct snapshot *snapshot, const char *uri, const struct r
     static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
     static char damage[DAMAGE_TEXT];
     struct remed_replica *replica =
-        gather_replica(uri, (uint32_t)snapshot->max_entries, mac, position, damage);
+        gather_replica(uri, (uint32_t)snapshot->max_entries, mac, snapshot->wait, position, damage);
     int code = EXIT_OK;
     if (replica == NULL)
         return EXIT_FAILED;
@@ -91,7 +93,7 @@ static int take(const struct snapshot *snapshot, const char *uri, const struct r
     return fail("%s", damage);
 }
 
-enum long_option { MSGPACK = 256, DIGEST, LEAVES, MAX_ENTRIES, VERIFY, JSON };
+enum long_option { MSGPACK = 256, DIGEST, LEAVES, MAX_ENTRIES, VERIFY, WAIT, JSON };
 
 static int set_option(struct snapshot *snapshot, int option, char **argv)
 {
@@ -111,6 +113,10 @@ static int set_option(struct snapshot *snapshot, int option, char **argv)
         return read_number(optarg, 16, 1u << 28, &snapshot->max_entries)
                    ? 0
                    : usage_error("snapshot", "'%s' is no number of entries", optarg);
+    case WAIT:
+        return read_time(optarg, &snapshot->wait)
+                   ? 0
+                   : usage_error("snapshot", "'%s' is no time such as 10s", optarg);
     case JSON:
         return 0;
     default:
@@ -125,11 +131,13 @@ int command_snapshot(int argc, char **argv)
                                             {"leaves", required_argument, NULL, LEAVES},
                                             {"verify", required_argument, NULL, VERIFY},
                                             {"output", required_argument, NULL, 'o'},
+                                            {"wait", required_argument, NULL, WAIT},
                                             {"max-entries", required_argument, NULL, MAX_ENTRIES},
                                             {"json", no_argument, NULL, JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct snapshot snapshot = {.leaves.all = true, .max_entries = DEFAULT_ENTRIES};
+    struct snapshot snapshot = {
+        .leaves.all = true, .max_entries = DEFAULT_ENTRIES, .wait = UINT64_MAX};
     struct keys keys = {.signer = 0};
     const char *key_file = NULL;
     int option, code;

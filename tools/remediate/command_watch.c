@@ -82,19 +82,22 @@ static void tell_damage(struct watching *watching, const struct remed_transport 
 static int watch(struct watching *watching, const char *uri, const char *from)
 {
     struct remed_error error;
-    char position[1024];
+    static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
+    struct patience patience = {.most = UINT64_MAX};
     const struct remed_transport_events events = {
         .context = watching, .message = on_message, .caught_up = on_caught_up};
     struct remed_transport *transport = open_transport(uri, &events);
     if (transport == NULL)
         return EXIT_FAILED;
+    waiting_init(&patience.waiting, uri);
     if (remed_transport_subscribe(transport, from, &error) < 0)
         watching->code = fail_at(uri, error.message);
     while (!is_done(watching)) {
-        watching->code = drive(transport, 1000);
+        watching->code = drive_telling(transport, &patience);
         fflush(stdout);
         tell_damage(watching, transport);
     }
+    waiting_end(&patience.waiting);
     /* With a count, more may have been handed out than was printed. */
     if (watching->code == EXIT_OK && watching->count == 0 &&
         remed_transport_position(transport, position, sizeof position) < sizeof position)

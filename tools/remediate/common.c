@@ -16,8 +16,7 @@ int fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("remediate: ", stderr);
-    vfprintf(stderr, format, arguments);
+    say(format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
     return EXIT_FAILED;
@@ -27,8 +26,7 @@ int usage_error(const char *command, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("remediate: ", stderr);
-    vfprintf(stderr, format, arguments);
+    say(format, arguments);
     fprintf(stderr, "\nTry 'remediate%s%s --help'.\n", *command != '\0' ? " " : "", command);
     va_end(arguments);
     return EXIT_USAGE;
@@ -37,9 +35,15 @@ int usage_error(const char *command, const char *format, ...)
 int bad_option(const char *command, int found, char **argv)
 {
     const char *option = argv[optind - 1];
+    char name[64];
+    if (optopt > 0 && optopt < 256 && strncmp(option, "--", 2) != 0)
+        snprintf(name, sizeof name, "-%c", optopt);
+    else /* its value is nobody's business */
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(option, "="), option);
     if (found == ':')
-        return usage_error(command, "option '%s' needs a value", option);
-    return usage_error(command, "'%s' is no option", option);
+        return usage_error(command, "option '%s' needs a value", name);
+    return usage_error(command, "'%s' is no option%s", name,
+                       option[strcspn(option, "=")] != '\0' ? ", or takes no value" : "");
 }
 
 bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
@@ -162,6 +166,10 @@ static struct remed_policy *parse(const char *name, const char *text, size_t len
 
 struct remed_policy *load_policy(const char *argument)
 {
+    if (strstr(argument, "://") != NULL) { /* its text would be quoted with the fault */
+        fail("%s: is no policy and no file with one", argument);
+        return NULL;
+    }
     FILE *file = strcmp(argument, "-") == 0 ? stdin : fopen(argument, "rb");
     /* What is no file and could be no file's name either is the text itself. */
     if (file == NULL && strpbrk(argument, ": \n;") != NULL)

@@ -36,6 +36,7 @@ int main(int argc, char **argv)
                     {"watch", command_watch},   {"snapshot", command_snapshot},
                     {"audit", command_audit},   {"listen", command_listen},
                     {"parse", command_parse},   {"rules", command_rules}};
+    know_arguments(argc - 1, argv + 1);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report */
     if (argc < 2)
         return usage_error("", "no command");

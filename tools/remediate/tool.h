@@ -9,6 +9,7 @@
 
 #include <remediate/pcap.h>
 #include <remediate/remediate.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -24,6 +25,9 @@ int command_listen(int argc, char **argv);
 int command_parse(int argc, char **argv);
 int command_rules(int argc, char **argv);
 
+/* Says "remediate: …" on standard error, without a secret of the arguments that are known. */
+void know_arguments(int count, char **arguments);
+void say(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 /* Says "remediate: …" on standard error; returns EXIT_FAILED, or EXIT_USAGE with a hint at --help.
  */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -15,38 +15,67 @@ static int code_of(rd_kafka_resp_err_t code)
 {
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
-    bool never = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-                 code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
-                 code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
-    return never ? REMED_ELIMIT : REMED_EIO;
+    return remed_kafka_judge(code).error == REMED_ELIMIT ? REMED_ELIMIT : REMED_EIO;
+}
+
+/* Once for each cause: the host counts. */
+static void tell_loss(struct remed_kafka *kafka, rd_kafka_resp_err_t code)
+{
+    bool purged =
+        code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    char text[REMED_KAFKA_TEXT];
+    if (code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        code = RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+    if (code == kafka->told || kafka->log.write == NULL)
+        return;
+    kafka->told = code;
+    snprintf(text, sizeof text, "publications to topic %.80s are lost: %.100s%s%.250s",
+             kafka->topic, purged ? "closed before they were acknowledged" : rd_kafka_err2str(code),
+             kafka->trouble.is ? "; " : "", kafka->trouble.is ? kafka->trouble.text : "");
+    kafka->log.write(kafka->log.context, REMED_LOG_ERROR, "kafka", text);
+}
+
+void remed_kafka_report(struct remed_kafka *kafka, uint64_t tag, rd_kafka_resp_err_t code)
+{
+    kafka->pending--;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tell_loss(kafka, code);
+    else
+        remed_kafka_clear(kafka);
+    kafka->events.delivered(kafka->events.context, tag, code_of(code));
 }
 
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct remed_kafka *kafka = opaque;
     (void)client;
-    kafka->events.delivered(kafka->events.context, (uint64_t)(uintptr_t)message->_private,
-                            code_of(message->err));
+    remed_kafka_report(kafka, (uint64_t)(uintptr_t)message->_private, message->err);
 }
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
     struct remed_kafka *kafka = opaque;
     char text[REMED_KAFKA_TEXT];
-    (void)reason;
+    remed_kafka_note(kafka, code, reason);
     kafka->reconnects += code == RD_KAFKA_RESP_ERR__TRANSPORT;
     if (code == RD_KAFKA_RESP_ERR__FATAL &&
         rd_kafka_fatal_error(client, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        snprintf(kafka->fatal, sizeof kafka->fatal, "%s", text);
+        remed_kafka_scrub(kafka, kafka->fatal, sizeof kafka->fatal, text);
 }
 
 /* librdkafka's messages come through its queue, so in the transport's thread. */
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     struct remed_kafka *kafka = rd_kafka_opaque(client);
+    char shown[REMED_KAFKA_TEXT];
     (void)facility;
-    if (kafka->log.write != NULL)
-        kafka->log.write(kafka->log.context, (enum remed_log_level)level, "kafka", text);
+    if (kafka->log.write == NULL)
+        return;
+    remed_kafka_scrub(kafka, shown, sizeof shown, text);
+    /* An error of ours is what costs the host something: librdkafka tries again after its own. */
+    if (level < REMED_LOG_WARNING)
+        level = REMED_LOG_WARNING;
+    kafka->log.write(kafka->log.context, (enum remed_log_level)level, "kafka", shown);
 }
 
 /* Settings that the URI did not make: ours are defaults. */
@@ -73,14 +102,15 @@ static rd_kafka_conf_t *copy_conf(struct remed_kafka *kafka)
     return conf;
 }
 
-static int make(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **client,
-                struct remed_error *error)
+static int make(struct remed_kafka *kafka, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                rd_kafka_t **client, struct remed_error *error)
 {
-    char why[REMED_KAFKA_TEXT];
+    char shown[REMED_KAFKA_TEXT], why[REMED_KAFKA_TEXT];
     *client = rd_kafka_new(type, conf, why, sizeof why);
     if (*client == NULL) {
         rd_kafka_conf_destroy(conf);
-        return remed_error_set(error, REMED_EINVAL, "kafka: %.200s", why);
+        remed_kafka_scrub(kafka, shown, sizeof shown, why);
+        return remed_error_set(error, REMED_EINVAL, "kafka: %.200s", shown);
     }
     rd_kafka_set_log_queue(*client, NULL);
     return 0;
@@ -100,25 +130,32 @@ int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *err
     set_default(conf, kafka->conf, "enable.idempotence", "true");
     set_default(conf, kafka->conf, "message.timeout.ms", "0");
     set_default(conf, kafka->conf, "reconnect.backoff.max.ms", "1000");
+    /* A topic that was just made is not missing before the time of a start has passed. */
+    uint64_t start_ms = kafka->start / 1000000;
+    snprintf(number, sizeof number, "%llu",
+             (unsigned long long)(start_ms < 30000 ? 30000 : start_ms));
+    set_default(conf, kafka->conf, "topic.metadata.propagation.max.ms", number);
     snprintf(number, sizeof number, "%u", kafka->max_pending);
     set_default(conf, kafka->conf, "queue.buffering.max.messages", number);
     uint64_t kilobytes = kafka->max_pending_bytes / 1024;
     snprintf(number, sizeof number, "%llu",
              (unsigned long long)(kilobytes < 2097151 ? kilobytes : 2097151));
     set_default(conf, kafka->conf, "queue.buffering.max.kbytes", number);
-    int rc = make(RD_KAFKA_PRODUCER, conf, &kafka->producer, error);
+    int rc = make(kafka, RD_KAFKA_PRODUCER, conf, &kafka->producer, error);
     if (rc < 0)
         return rc;
-    kafka->producer_topic = rd_kafka_topic_new(kafka->producer, kafka->topic, NULL);
-    if (kafka->producer_topic == NULL) {
-        rd_kafka_resp_err_t code = rd_kafka_last_error();
-        rd_kafka_destroy(kafka->producer);
-        kafka->producer = NULL;
-        return remed_error_set(error, REMED_EINVAL, "kafka: topic '%s': %s", kafka->topic,
-                               rd_kafka_err2str(code));
-    }
     kafka->producer_queue = rd_kafka_queue_get_main(kafka->producer);
     remed_kafka_wake_by(kafka, kafka->producer_queue);
+    return 0;
+}
+
+int remed_kafka_open_topic(struct remed_kafka *kafka, struct remed_error *error)
+{
+    kafka->producer_topic = rd_kafka_topic_new(kafka->producer, kafka->topic, NULL);
+    if (kafka->producer_topic == NULL)
+        return remed_error_set(error, REMED_EINVAL, "kafka: topic '%s': %s", kafka->topic,
+                               rd_kafka_err2str(rd_kafka_last_error()));
+    remed_kafka_produce_held(kafka);
     return 0;
 }
 
@@ -141,7 +178,7 @@ int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *err
         rd_kafka_conf_set_rebalance_cb(conf, remed_kafka_rebalance);
         remed_kafka_own_sockets(conf);
     }
-    int rc = make(RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
+    int rc = make(kafka, RD_KAFKA_CONSUMER, conf, &kafka->consumer, error);
     if (rc < 0)
         return rc;
     rd_kafka_poll_set_consumer(kafka->consumer);

@@ -98,11 +98,13 @@ static void cut(struct remed_kafka_sockets *sockets)
 void remed_kafka_close_producer(struct remed_kafka *kafka)
 {
     uint64_t deadline = monotonic_ms() + CLOSE_MS;
+    remed_kafka_lose_held(kafka);
     rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     while (rd_kafka_outq_len(kafka->producer) > 0 && monotonic_ms() < deadline)
         rd_kafka_poll(kafka->producer, TURN_MS);
     rd_kafka_queue_destroy(kafka->producer_queue);
-    rd_kafka_topic_destroy(kafka->producer_topic);
+    if (kafka->producer_topic != NULL)
+        rd_kafka_topic_destroy(kafka->producer_topic);
     rd_kafka_destroy(kafka->producer);
 }
 

@@ -18,6 +18,36 @@
 
 #define REMED_KAFKA_TEXT 512u
 #define REMED_KAFKA_SOCKETS 256u
+#define REMED_KAFKA_CLUSTER 128u
+
+/* What an error means: see verdict.c. */
+enum remed_kafka_verdict {
+    REMED_KAFKA_PASSES, /* by itself, whenever that is */
+    REMED_KAFKA_STARTS, /* a starting cluster may say so: it passes within `start`, or is final */
+    REMED_KAFKA_FINAL
+};
+
+struct remed_kafka_judgement {
+    rd_kafka_resp_err_t code;
+    enum remed_kafka_verdict verdict;
+    int error; /* REMED_E…, when it is final */
+};
+
+/* What is in the way now, for trouble.c. */
+struct remed_kafka_trouble {
+    bool is;
+    struct remed_kafka_judgement judgement;
+    uint64_t since; /* of this verdict */
+    char text[256]; /* without secrets */
+};
+
+/* A publication that waits for the topic, for hold.c. */
+struct remed_kafka_held {
+    struct remed_kafka_held *next;
+    uint64_t tag;
+    size_t key_length, value_length;
+    uint8_t bytes[];
+};
 
 struct remed_kafka_partition {
     int64_t next;   /* offset of the next message, or where to begin */
@@ -35,8 +65,10 @@ struct remed_kafka_sockets {
 /* Asking for the number of partitions, for metadata.c. */
 struct remed_kafka_asking {
     pthread_t thread;
-    bool begun;       /* the thread is to be joined */
-    atomic_int count; /* its answer; below 0 before */
+    bool begun;               /* the thread is to be joined */
+    atomic_int count;         /* its answer; below 0 before */
+    rd_kafka_resp_err_t code; /* why it is 0; read when the count is there, as is the cluster */
+    char cluster[REMED_KAFKA_CLUSTER]; /* the cluster's id; "": it has none */
 };
 
 /* One client's asking for the topic to be made. */
@@ -72,8 +104,19 @@ struct remed_kafka {
     uint32_t share_count;
     uint32_t max_pending;
     uint64_t max_pending_bytes;
-    uint64_t retry_at; /* when partitions are asked for again */
-    uint64_t reconnects;
+    uint64_t retry_at;    /* when partitions are asked for again */
+    uint64_t now;         /* of the last process */
+    uint64_t start;       /* how long a cluster may take to start, ns */
+    uint64_t progress_at; /* when something was last delivered, handed out or answered */
+    uint64_t pending;     /* publications without report */
+    struct remed_kafka_held *held, *held_last;
+    uint64_t held_bytes;
+    struct remed_kafka_trouble trouble;
+    rd_kafka_resp_err_t told; /* why publications were lost, as it was logged last */
+    char *secrets;            /* values of properties, each with its NUL */
+    size_t secrets_length;
+    uint64_t reconnects, damaged;
+    char damage[128];             /* the first; "" without */
     char fatal[REMED_KAFKA_TEXT]; /* "" while all is well */
     struct remed_allocator allocator;
 };
@@ -84,8 +127,42 @@ int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri
 /* A client of a kind with its share of the settings; wakes the eventfd. */
 int remed_kafka_make_producer(struct remed_kafka *kafka, struct remed_error *error);
 int remed_kafka_make_consumer(struct remed_kafka *kafka, struct remed_error *error);
+/* The topic is there: publications go to librdkafka from now on. */
+int remed_kafka_open_topic(struct remed_kafka *kafka, struct remed_error *error);
+/* Hands a message to librdkafka. */
+rd_kafka_resp_err_t remed_kafka_produce(struct remed_kafka *kafka,
+                                        const struct remed_message *message, uint64_t tag);
+/* Reports a publication's end; logs why it was lost. */
+void remed_kafka_report(struct remed_kafka *kafka, uint64_t tag, rd_kafka_resp_err_t code);
 /* Has a queue wake the eventfd. */
 void remed_kafka_wake_by(struct remed_kafka *kafka, rd_kafka_queue_t *queue);
+
+/* What an error means. */
+struct remed_kafka_judgement remed_kafka_judge(rd_kafka_resp_err_t code);
+
+/* Notes what is in the way (`text` NULL: librdkafka's word for the code), and that it is not. */
+void remed_kafka_note(struct remed_kafka *kafka, rd_kafka_resp_err_t code, const char *text);
+void remed_kafka_clear(struct remed_kafka *kafka);
+/* An error when a start takes longer than it may; and when that is to be looked at. */
+int remed_kafka_check_start(const struct remed_kafka *kafka, struct remed_error *error);
+uint64_t remed_kafka_start_deadline(const struct remed_kafka *kafka);
+/* As remed_transport_waiting(). */
+size_t remed_kafka_waiting(const struct remed_kafka *kafka, char *text, size_t size);
+
+/* Keeps a publication until the topic is there; REMED_EBUSY without room. */
+int remed_kafka_hold(struct remed_kafka *kafka, const struct remed_message *message, uint64_t tag,
+                     struct remed_error *error);
+void remed_kafka_produce_held(struct remed_kafka *kafka);
+void remed_kafka_lose_held(struct remed_kafka *kafka);
+
+/* Keeps a value that is to be in no message, unless the property is known to be no secret. */
+int remed_kafka_keep_secret(struct remed_kafka *kafka, const char *name, const char *value,
+                            struct remed_error *error);
+void remed_kafka_forget_secrets(struct remed_kafka *kafka);
+/* Copies what librdkafka or a broker said, without secrets and control characters. */
+void remed_kafka_scrub(const struct remed_kafka *kafka, char *to, size_t size, const char *text);
+/* A parameter's name where it may be shown. */
+const char *remed_kafka_shown_name(const char *name);
 
 /* Keeps a setting of a topic that is made. */
 int remed_kafka_keep_config(struct remed_kafka *kafka, const char *name, const char *value,
@@ -96,6 +173,8 @@ uint64_t remed_kafka_making_deadline(const struct remed_kafka *kafka);
 
 /* How many partitions the topic has: 0 while that is not known. Does not block. */
 int remed_kafka_partitions(struct remed_kafka *kafka, uint64_t now, struct remed_error *error);
+/* When they are asked for. */
+uint64_t remed_kafka_asking_deadline(const struct remed_kafka *kafka);
 /* Waits for the thread that asks, a second at most. */
 void remed_kafka_stop_asking(struct remed_kafka *kafka);
 /* Lets go of the text of `from`. */

@@ -9,6 +9,7 @@
 #include "backend/kafka/kafka.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define ASK_MS 1000
@@ -16,19 +17,34 @@
 #define UNKNOWN (-1)
 #define MAX_PARTITIONS 10000
 
+/* It came with the metadata. */
+static void ask_cluster(struct remed_kafka *kafka)
+{
+    char *cluster = rd_kafka_clusterid(kafka->consumer, ASK_MS);
+    if (cluster != NULL)
+        snprintf(kafka->asking.cluster, sizeof kafka->asking.cluster, "%s", cluster);
+    rd_kafka_mem_free(kafka->consumer, cluster);
+}
+
 static int count_partitions(struct remed_kafka *kafka)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->consumer, kafka->topic, NULL);
     int count = 0;
+    kafka->asking.code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     if (topic == NULL)
         return 0;
-    if (rd_kafka_metadata(kafka->consumer, 0, topic, &metadata, ASK_MS) ==
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_resp_err_t code = rd_kafka_metadata(kafka->consumer, 0, topic, &metadata, ASK_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (metadata->topic_cnt == 1)
+            code = metadata->topics[0].err;
+        if (metadata->topic_cnt == 1 && code == RD_KAFKA_RESP_ERR_NO_ERROR)
             count = metadata->topics[0].partition_cnt;
         rd_kafka_metadata_destroy(metadata);
+        ask_cluster(kafka);
     }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kafka->asking.code = code;
     rd_kafka_topic_destroy(topic);
     return count <= MAX_PARTITIONS ? count : MAX_PARTITIONS;
 }
@@ -68,6 +84,11 @@ int remed_kafka_partitions(struct remed_kafka *kafka, uint64_t now, struct remed
         return 0;
     remed_kafka_stop_asking(kafka);
     kafka->retry_at = now + RETRY_NS;
+    if (count > 0)
+        remed_kafka_clear(kafka);
+    else if (!kafka->trouble.is ||
+             remed_kafka_judge(kafka->asking.code).verdict != REMED_KAFKA_PASSES)
+        remed_kafka_note(kafka, kafka->asking.code, NULL);
     return count;
 }
 

@@ -2,8 +2,9 @@
 /*
  * Making the topic when it is missing: compacted, with the partitions, the replication and the
  * settings that the URI says. Whoever comes first makes it, publisher or subscriber; that it is
- * there already is the common case. While the broker is away it is asked again, and what the broker
- * refuses for good is an error of process and not a wait without end.
+ * there already is the common case. While the broker is away, or answers as one that starts, it is
+ * asked again (verdict.c); what the broker refuses for good is an error of process and not a wait
+ * without end.
  *
  * Threads: the transport's thread.
  */
@@ -35,8 +36,9 @@ static int ask(struct remed_kafka *kafka, rd_kafka_t *client, struct remed_kafka
     char why[REMED_KAFKA_TEXT];
     rd_kafka_NewTopic_t *topic =
         rd_kafka_NewTopic_new(kafka->topic, kafka->partitions, kafka->replication, why, sizeof why);
-    if (topic == NULL)
-        return remed_error_set(error, REMED_EINVAL, "kafka: %.200s", why);
+    if (topic == NULL) /* librdkafka's words are of its arguments: name, partitions, copies */
+        return remed_error_set(error, REMED_EINVAL, "kafka: topic %.80s: %.120s", kafka->topic,
+                               why);
     (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
     const char *end = kafka->topic_config + kafka->topic_config_used;
     for (const char *name = kafka->topic_config, *value; name < end;
@@ -51,11 +53,10 @@ static int ask(struct remed_kafka *kafka, rd_kafka_t *client, struct remed_kafka
     return 0;
 }
 
-static void warn(struct remed_kafka *kafka, rd_kafka_resp_err_t code, const char *text)
+static void warn(struct remed_kafka *kafka, const char *text)
 {
     char message[REMED_KAFKA_TEXT];
-    snprintf(message, sizeof message, "topic %s is not made: %s", kafka->topic,
-             text != NULL ? text : rd_kafka_err2str(code));
+    snprintf(message, sizeof message, "topic %.80s is not made: %.400s", kafka->topic, text);
     if (kafka->log.write != NULL)
         kafka->log.write(kafka->log.context, REMED_LOG_WARNING, "kafka", message);
 }
@@ -64,27 +65,26 @@ static void warn(struct remed_kafka *kafka, rd_kafka_resp_err_t code, const char
 static int judge(struct remed_kafka *kafka, struct remed_kafka_making *making,
                  rd_kafka_resp_err_t code, const char *text, struct remed_error *error)
 {
-    switch (code) {
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:   /* it may well be there: using it tells */
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: /* the same */
-        warn(kafka, code, text);
+    char shown[REMED_KAFKA_TEXT];
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
         making->done = true;
-        return 0;
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-    case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
-        making->done = true;
-        return 0;
-    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
-    case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
-    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-        return remed_error_set(error, REMED_EINVAL, "kafka: topic %.80s is not made: %.120s",
-                               kafka->topic, text != NULL ? text : rd_kafka_err2str(code));
-    default:
-        warn(kafka, code, text);
+        remed_kafka_clear(kafka);
         return 0;
     }
+    remed_kafka_scrub(kafka, shown, sizeof shown, text != NULL ? text : rd_kafka_err2str(code));
+    warn(kafka, shown);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+        code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
+        making->done = true; /* it may well be there: using it tells */
+        return 0;
+    }
+    struct remed_kafka_judgement judgement = remed_kafka_judge(code);
+    if (judgement.verdict == REMED_KAFKA_FINAL)
+        return remed_error_set(error, judgement.error, "kafka: topic %.80s is not made: %.120s",
+                               kafka->topic, shown);
+    if (judgement.verdict == REMED_KAFKA_STARTS || !kafka->trouble.is)
+        remed_kafka_note(kafka, code, text);
+    return 0;
 }
 
 static int take_answer(struct remed_kafka *kafka, struct remed_kafka_making *making, uint64_t now,

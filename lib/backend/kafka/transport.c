@@ -25,6 +25,7 @@ static void release(struct remed_kafka *kafka)
     if (kafka->wake >= 0)
         close(kafka->wake);
     remed_kafka_forget_position(kafka);
+    remed_kafka_forget_secrets(kafka);
     remed_kafka_sockets_fini(&kafka->sockets);
     remed_release(&allocator, kafka->shares, kafka->share_count * sizeof *kafka->shares);
     remed_release(&allocator, kafka, sizeof *kafka);
@@ -39,6 +40,7 @@ static int kafka_open(void **state, const struct remed_uri *uri,
     if (made == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a transport");
     made->allocator = allocator;
+    made->wake = -1;
     made->events = *events;
     made->log = opts->log;
     made->max_pending = opts->max_pending;
@@ -60,8 +62,8 @@ static int kafka_open(void **state, const struct remed_uri *uri,
 }
 
 /* A value of no bytes is a tombstone: NULL to Kafka. */
-static rd_kafka_resp_err_t produce(struct remed_kafka *kafka, const struct remed_message *message,
-                                   uint64_t tag)
+rd_kafka_resp_err_t remed_kafka_produce(struct remed_kafka *kafka,
+                                        const struct remed_message *message, uint64_t tag)
 {
     void *value = message->value_length != 0 ? (void *)(uintptr_t)message->value : NULL;
     const rd_kafka_vu_t fields[] = {
@@ -92,9 +94,17 @@ static int kafka_publish(void *state, const struct remed_message *message, uint6
         if (rc < 0)
             return rc;
     }
-    rd_kafka_resp_err_t code = produce(kafka, message, tag);
+    if (kafka->pending == 0) /* whatever was noted before, waiting begins here */
+        kafka->progress_at = kafka->trouble.since = kafka->now;
+    if (kafka->producer_topic == NULL || kafka->held != NULL) {
+        int rc = remed_kafka_hold(kafka, message, tag, error);
+        kafka->pending += rc == 0;
+        return rc;
+    }
+    rd_kafka_resp_err_t code = remed_kafka_produce(kafka, message, tag);
     switch (code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
+        kafka->pending++;
         return 0;
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
         return remed_error_set(error, REMED_EBUSY, "kafka: the queue is full");
@@ -106,12 +116,34 @@ static int kafka_publish(void *state, const struct remed_message *message, uint6
     }
 }
 
+/* A position that is none may be anything, also a URI in the wrong place. */
+static int check_position(const struct remed_kafka *kafka, const char *from,
+                          struct remed_error *error)
+{
+    char topic[REMED_KAFKA_NAME], cluster[REMED_KAFKA_NAME], shown[80];
+    const char *places = remed_kafka_read_position(from, cluster, topic);
+    remed_uri_redacted(from, shown, sizeof shown);
+    if (places == NULL && remed_kafka_is_position(from))
+        return remed_error_set(error, REMED_EINVAL,
+                               "kafka: '%s' is a position of an older version, which does not name "
+                               "its topic; begin anew",
+                               shown);
+    if (places == NULL)
+        return remed_error_set(error, REMED_EINVAL, "'%s' is no position of kafka:", shown);
+    if (strcmp(topic, kafka->topic) != 0)
+        return remed_error_set(error, REMED_EINVAL,
+                               "kafka: the position belongs to topic %.80s, this is topic %.80s",
+                               topic, kafka->topic);
+    return 0;
+}
+
 static int kafka_subscribe(void *state, const char *from, struct remed_error *error)
 {
     struct remed_kafka *kafka = state;
     bool position = strcmp(from, "begin") != 0 && strcmp(from, "end") != 0;
-    if (position && !remed_kafka_is_position(from))
-        return remed_error_set(error, REMED_EINVAL, "'%.60s' is no position of kafka:", from);
+    int rc = position ? check_position(kafka, from, error) : 0;
+    if (rc < 0)
+        return rc;
     if (kafka->group[0] != '\0' && strcmp(from, "begin") != 0)
         return remed_error_set(error, REMED_EINVAL,
                                "kafka: a member of a group reads its share from the beginning");
@@ -120,8 +152,9 @@ static int kafka_subscribe(void *state, const char *from, struct remed_error *er
     if (kafka->from == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a position");
     memcpy(kafka->from, from, size);
-    int rc = remed_kafka_make_consumer(kafka, error);
+    rc = remed_kafka_make_consumer(kafka, error);
     kafka->subscribes = rc == 0;
+    kafka->progress_at = kafka->now;
     if (rc < 0)
         remed_kafka_forget_position(kafka);
     return rc;
@@ -132,14 +165,26 @@ static int kafka_process(void *state, uint64_t now, struct remed_error *error)
     struct remed_kafka *kafka = state;
     uint64_t woken;
     int more = 0;
+    if (kafka->now == 0)
+        kafka->progress_at = now;
+    kafka->now = now;
     (void)!read(kafka->wake, &woken, sizeof woken); /* takes all wakings at once */
     if (kafka->producer != NULL)
         more = rd_kafka_poll(kafka->producer, 0) > 0;
     if (kafka->fatal[0] != '\0')
         return remed_error_set(error, REMED_EIO, "kafka: %.200s", kafka->fatal);
     int rc = remed_kafka_make_topic(kafka, now, error);
+    if (rc == 0 && kafka->producer != NULL && kafka->making[0].done) {
+        if (kafka->producer_topic == NULL)
+            rc = remed_kafka_open_topic(kafka, error);
+        else if (kafka->held != NULL)
+            remed_kafka_produce_held(kafka);
+    }
     if (rc == 0 && kafka->subscribes)
         rc = remed_kafka_consume(kafka, now, error);
+    int start = rc < 0 ? 0 : remed_kafka_check_start(kafka, error);
+    if (start < 0)
+        rc = start;
     return rc < 0 ? rc : rc > 0 || more;
 }
 
@@ -152,30 +197,47 @@ static int kafka_descriptor(const void *state, short *events)
 static uint64_t kafka_deadline(const void *state)
 {
     const struct remed_kafka *kafka = state;
-    bool to_ask = kafka->subscribes && !kafka->assigned && !kafka->asking.begun;
-    uint64_t making = remed_kafka_making_deadline(kafka); /* answers wake the eventfd */
-    return to_ask && kafka->retry_at < making ? kafka->retry_at : making;
+    uint64_t asking = remed_kafka_asking_deadline(kafka); /* answers wake the eventfd */
+    uint64_t making = remed_kafka_making_deadline(kafka);
+    uint64_t start = remed_kafka_start_deadline(kafka);
+    asking = asking < making ? asking : making;
+    return asking < start ? asking : start;
 }
 
 static size_t kafka_position(const void *state, char *text, size_t size)
 {
     const struct remed_kafka *kafka = state;
-    size_t at = 0;
+    size_t at = 0, begin;
+    if (kafka->from != NULL)
+        return (size_t)snprintf(text, size, "%s", kafka->from); /* nothing was handed out yet */
+    begin = at = remed_kafka_write_name(text, size, kafka->asking.cluster, kafka->topic);
     for (uint32_t i = 0; i < kafka->share_count; i++) {
         if (kafka->shares[i].next < 0)
             continue; /* nothing of it was seen: it begins */
         int length = snprintf(at < size ? text + at : NULL, at < size ? size - at : 0, "%s%u:%lld",
-                              at > 0 ? "," : "", i, (long long)kafka->shares[i].next);
+                              at > begin ? "," : "", i, (long long)kafka->shares[i].next);
         at += length > 0 ? (size_t)length : 0;
     }
-    if (at == 0)
+    if (at == begin)
         return (size_t)snprintf(text, size, "begin");
     return at;
 }
 
 static void kafka_stats(const void *state, struct remed_transport_stats *stats)
 {
-    stats->reconnects += ((const struct remed_kafka *)state)->reconnects;
+    const struct remed_kafka *kafka = state;
+    stats->reconnects += kafka->reconnects;
+    stats->damaged += kafka->damaged;
+}
+
+static size_t kafka_damage(const void *state, char *text, size_t size)
+{
+    return (size_t)snprintf(text, size, "%s", ((const struct remed_kafka *)state)->damage);
+}
+
+static size_t kafka_waiting(const void *state, char *text, size_t size)
+{
+    return remed_kafka_waiting(state, text, size);
 }
 
 static int kafka_close(void *state, struct remed_error *error)
@@ -208,6 +270,8 @@ const struct remed_transport_driver *remed_kafka_driver(void)
         .position = kafka_position,
         .stats = kafka_stats,
         .close = kafka_close,
+        .damage = kafka_damage,
+        .waiting = kafka_waiting,
     };
     return &driver;
 }

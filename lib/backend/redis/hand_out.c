@@ -11,26 +11,6 @@
 
 #define STEP_BYTES 262144u /* what a reply is to have, about */
 
-bool remed_redis_id_read(const uint8_t *text, size_t length, struct remed_redis_id *id)
-{
-    uint64_t *numbers[] = {&id->ms, &id->sequence};
-    size_t at = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        size_t begin = at;
-        uint64_t number = 0;
-        for (; at < length && text[at] >= '0' && text[at] <= '9'; at++) {
-            unsigned digit = text[at] - '0';
-            if (number > (UINT64_MAX - digit) / 10)
-                return false;
-            number = number * 10 + digit;
-        }
-        if (at == begin || (i == 0 && (at == length || text[at++] != '-')))
-            return false;
-        *numbers[i] = number;
-    }
-    return at == length;
-}
-
 /* Aims at replies of STEP_BYTES, growing at most twofold. */
 static void set_pace(struct remed_redis_pace *pace, size_t bytes, uint32_t count)
 {

@@ -2,6 +2,7 @@
 /* The connection of link.h. Threads: belongs to one transport. */
 #include "backend/redis/link.h"
 #include "backend/redis/socket.h"
+#include "base/scrub.h"
 
 #include <openssl/crypto.h>
 #include <errno.h>
@@ -62,9 +63,10 @@ static void say(const struct remed_redis_link *link, enum remed_log_level level,
 
 void remed_redis_link_drop(struct remed_redis_link *link, const char *why)
 {
-    if (link->why[0] == '\0')
+    if (link->why[0] == '\0' && link->trouble[0] == '\0')
         say(link, REMED_LOG_WARNING, "no connection", why);
     snprintf(link->why, sizeof link->why, "%s", why);
+    snprintf(link->trouble, sizeof link->trouble, "%s", why);
     close_socket(link);
     link->state = REMED_REDIS_DOWN;
     link->awaited = 0;
@@ -369,13 +371,13 @@ int remed_redis_link_refused(struct remed_redis_link *link, const struct remed_r
                                           "NOSCRIPT ", "UNBLOCKED ",   "ERR max number of clients",
                                           NULL};
     static const char *const denying[] = {"NOAUTH", "WRONGPASS", "NOPERM", "DENIED", NULL};
-    char text[160];
+    char text[160], said[160];
     bool authenticating = link->state == REMED_REDIS_GREETING && link->greeted == 1 &&
                           link->options->password[0] != '\0';
-    snprintf(text, sizeof text, "%.*s", (int)(reply->length < 150 ? reply->length : 150),
+    snprintf(said, sizeof said, "%.*s", (int)(reply->length < 150 ? reply->length : 150),
              (const char *)reply->text);
-    for (char *c = text; *c != '\0'; c++)
-        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+    remed_scrub(text, sizeof text, said, link->options->password,
+                strlen(link->options->password) + 1);
     bool passes = begins_with_one(text, passing);
     if (authenticating && !passes)
         text[strcspn(text, " ")] = '\0'; /* the rest may quote the password */
@@ -394,4 +396,21 @@ uint64_t remed_redis_link_deadline(const struct remed_redis_link *link)
     if (link->state == REMED_REDIS_DOWN)
         return link->retry_at;
     return is_waiting(link) ? link->active_at + link->options->timeout : UINT64_MAX;
+}
+
+size_t remed_redis_link_waiting(const struct remed_redis_link *link, char *text, size_t size)
+{
+    const char *why = link->trouble;
+    bool silent = link->state == REMED_REDIS_READY && link->awaited > 0 &&
+                  link->now > link->active_at && link->now - link->active_at >= REMED_NS_PER_S;
+    if (*why == '\0' && link->state != REMED_REDIS_READY)
+        why = "connecting";
+    if (*why == '\0' && silent)
+        why = "no answer yet";
+    if (*why == '\0')
+        return 0;
+    bool address = strchr(link->options->host, ':') != NULL;
+    return (size_t)snprintf(text, size, "%s%s%s:%s: %s; tries again until it is there",
+                            address ? "[" : "", link->options->host, address ? "]" : "",
+                            link->options->port, why);
 }

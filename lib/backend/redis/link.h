@@ -47,7 +47,9 @@ struct remed_redis_link {
     bool more;           /* there is more to read at once */
     uint64_t session;    /* counts connections that got READY */
     uint64_t now, active_at, retry_at, delay;
-    char why[128]; /* it is down; "" while it is not */
+    char why[128];     /* it is down; "" while it is not */
+    char trouble[128]; /* the last `why`, until the owner had an answer that is good, and cleared it
+                        */
     struct remed_redis_buffer in, out;
     struct remed_resp_scan scan;
 };
@@ -75,6 +77,8 @@ void remed_redis_link_drop(struct remed_redis_link *link, const char *why);
  * itself. */
 int remed_redis_link_refused(struct remed_redis_link *link, const struct remed_resp_item *reply,
                              struct remed_error *error);
+/* What it waits for and why, as snprintf does; 0 when it is all right. */
+size_t remed_redis_link_waiting(const struct remed_redis_link *link, char *text, size_t size);
 /* When it is due. */
 uint64_t remed_redis_link_deadline(const struct remed_redis_link *link);
 

@@ -13,20 +13,25 @@
 #define OUT_BYTES ((size_t)1 << 20) /* beyond it nothing is added to what the socket waits for */
 
 /*
- * KEYS: stream, hash of the newest, the publisher's number.
+ * KEYS: stream, hash of the newest, the publisher's number, hash with the stream's id.
  * ARGV: number, 1 when it is the first without an answer, 1 to put off the number's expiry,
  *       entries to keep, key, value, key, value, …
  * Returns 1: done, 0: was done already, -1: its predecessor was not.
  *
  * The stream's entry has the id of its predecessor in the field '', and so has the hash the id of
- * the last; keys are never empty. A value in the hash is "id value".
+ * the last; keys are never empty. A value in the hash is "id value". The stream's id is the nonce
+ * of whoever published first; it is looked for by the first batch of a connection and of a stream.
  */
 static const char script[] =
     "local call = redis.call\n"
     "local number, last = tonumber(ARGV[1]), tonumber(call('GET', KEYS[3]) or 0)\n"
     "if last >= number then return 0 end\n"
     "if ARGV[2] ~= '1' and last ~= number - 1 then return -1 end\n"
-    "local before = call('HGET', KEYS[2], '') or '0-0'\n"
+    "local before = call('HGET', KEYS[2], '')\n"
+    "if (ARGV[3] == '1' or not before) and not call('HGET', KEYS[4], 'id') then\n"
+    "  call('HSET', KEYS[4], 'id', string.sub(KEYS[3], -32))\n"
+    "end\n"
+    "before = before or '0-0'\n"
     /* One value: most batches where records are few, and the time of each counts. */
     "if #ARGV == 6 and ARGV[6] ~= '' and ARGV[4] ~= '0' then\n"
     "  local id = call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', '', before, ARGV[5], "
@@ -74,6 +79,7 @@ int remed_redis_publisher_init(struct remed_redis_publisher *publisher, uint32_t
         return remed_error_set(error, REMED_ENOMEM, "no memory for a transport");
     const char *stream = publisher->options->stream;
     snprintf(publisher->newest, sizeof publisher->newest, "%s:newest", stream);
+    snprintf(publisher->id_key, sizeof publisher->id_key, "%s:id", stream);
     int length =
         snprintf(publisher->publisher, sizeof publisher->publisher, "%s:publisher:", stream);
     for (unsigned i = 0; i < sizeof nonce; i++, length += 2)
@@ -194,13 +200,14 @@ static void write_batch(struct remed_redis_publisher *publisher, struct remed_re
     batch->closed = true;
     if (renews)
         publisher->renew_at = publisher->link.now + RENEW_NS;
-    remed_resp_array(out, 10 + 2 * (uint64_t)batch->count);
+    remed_resp_array(out, 11 + 2 * (uint64_t)batch->count);
     remed_resp_text(out, "EVALSHA");
     remed_resp_text(out, publisher->link.sha);
-    remed_resp_text(out, "3");
+    remed_resp_text(out, "4");
     remed_resp_text(out, publisher->options->stream);
     remed_resp_text(out, publisher->newest);
     remed_resp_text(out, publisher->publisher);
+    remed_resp_text(out, publisher->id_key);
     remed_resp_number(out, batch->number);
     remed_resp_text(out, batch == publisher->first ? "1" : "0");
     remed_resp_text(out, renews ? "1" : "0");
@@ -243,6 +250,7 @@ static int take_answer(struct remed_redis_publisher *publisher, struct remed_res
         return 0;
     }
     publisher->under_way--;
+    publisher->link.trouble[0] = '\0';
     report(publisher, 0);
     return 0;
 }

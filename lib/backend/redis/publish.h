@@ -40,8 +40,8 @@ struct remed_redis_publisher {
     uint64_t next_number;
     uint64_t renew_at; /* when the number's expiry on the server is put off again */
     uint64_t pending_bytes, max_pending_bytes;
-    bool wanted;                      /* something was published once */
-    char newest[300], publisher[340]; /* keys on the server */
+    bool wanted;                                   /* something was published once */
+    char newest[300], id_key[300], publisher[340]; /* keys on the server */
     struct remed_allocator allocator;
 };
 

@@ -12,6 +12,7 @@ void remed_redis_subscriber_init(struct remed_redis_subscriber *subscriber)
 {
     snprintf(subscriber->newest, sizeof subscriber->newest, "%s:newest",
              subscriber->options->stream);
+    snprintf(subscriber->id_key, sizeof subscriber->id_key, "%s:id", subscriber->options->stream);
     subscriber->pace = (struct remed_redis_pace){.count = COUNT_FIRST, .most = COUNT_MOST};
 }
 
@@ -28,11 +29,22 @@ int remed_redis_subscriber_begin(struct remed_redis_subscriber *subscriber, cons
         subscriber->reading = REMED_REDIS_START;
         return 0;
     }
-    if (!remed_redis_id_read((const uint8_t *)from, strlen(from), &subscriber->seen))
-        return remed_error_set(error, REMED_EINVAL, "'%.60s' is no position of redis:", from);
+    int rc = remed_redis_position_read(subscriber->options, from, subscriber->identity,
+                                       &subscriber->seen, error);
+    if (rc < 0)
+        return rc;
     subscriber->at = subscriber->seen;
     subscriber->reading = REMED_REDIS_MARK;
     return 0;
+}
+
+static void ask_identity(struct remed_redis_subscriber *subscriber)
+{
+    struct remed_redis_buffer *out = &subscriber->link.out;
+    remed_resp_array(out, 3);
+    remed_resp_text(out, "HGET");
+    remed_resp_text(out, subscriber->id_key);
+    remed_resp_text(out, "id");
 }
 
 static void ask_last(struct remed_redis_subscriber *subscriber)
@@ -75,7 +87,9 @@ static void ask_entries(struct remed_redis_subscriber *subscriber)
 
 static void ask(struct remed_redis_subscriber *subscriber)
 {
-    if (subscriber->reading == REMED_REDIS_SCAN)
+    if (!subscriber->identified)
+        ask_identity(subscriber);
+    else if (subscriber->reading == REMED_REDIS_SCAN)
         ask_scan(subscriber);
     else if (subscriber->reading == REMED_REDIS_READ)
         ask_entries(subscriber);
@@ -91,6 +105,30 @@ static void check_caught_up(struct remed_redis_subscriber *subscriber)
         return;
     subscriber->caught_up = true;
     subscriber->events.caught_up(subscriber->events.context);
+}
+
+/* Which stream this is; nil: it has no id, as it is empty or of an older version. */
+static int take_identity(struct remed_redis_subscriber *subscriber, struct remed_resp_cursor *reply,
+                         struct remed_error *error)
+{
+    struct remed_resp_item item;
+    bool some = remed_resp_next(reply, &item) && item.kind == REMED_RESP_TEXT;
+    if (!some && item.kind != REMED_RESP_NIL)
+        return remed_error_set(error, REMED_EFORMAT, "redis: no answer to HGET");
+    if (some && !remed_redis_is_identity(item.text, item.length))
+        return remed_error_set(error, REMED_EFORMAT, "redis: %s has no id of a stream in it",
+                               subscriber->id_key);
+    bool known = subscriber->identity[0] != '\0';
+    if (known && (!some || memcmp(item.text, subscriber->identity, item.length) != 0)) {
+        snprintf(subscriber->lost, sizeof subscriber->lost,
+                 "the stream is not the one that was read before: it %s; begin anew",
+                 some ? "was made anew" : "is gone");
+        return remed_error_set(error, REMED_ENOENT, "redis: %s", subscriber->lost);
+    }
+    if (some)
+        memcpy(subscriber->identity, item.text, item.length); /* its NUL is there */
+    subscriber->identified = true;
+    return 0;
 }
 
 /* The last entry's id; nil: there is none. */
@@ -147,6 +185,10 @@ static int take_read(struct remed_redis_subscriber *subscriber, struct remed_res
     int rc = remed_redis_take_entries(subscriber, reply, error);
     if (rc == 0)
         check_caught_up(subscriber);
+    if (rc == 0 && subscriber->identity[0] == '\0' && !subscriber->renamed) {
+        subscriber->renamed = true; /* it had no entry before, and so no id */
+        subscriber->identified = false;
+    }
     return rc;
 }
 
@@ -158,14 +200,18 @@ static int take(struct remed_redis_subscriber *subscriber, struct remed_resp_cur
     int rc;
     if (remed_resp_next(&look, &item) && item.kind == REMED_RESP_ERROR)
         return remed_redis_link_refused(&subscriber->link, &item, error);
-    if (subscriber->reading == REMED_REDIS_SCAN)
+    if (!subscriber->identified)
+        rc = take_identity(subscriber, reply, error);
+    else if (subscriber->reading == REMED_REDIS_SCAN)
         rc = take_step(subscriber, reply, error);
     else if (subscriber->reading == REMED_REDIS_READ)
         rc = take_read(subscriber, reply, error);
     else
         rc = take_last(subscriber, reply, error);
     subscriber->asked = false;
-    if (rc < 0)
+    if (rc == 0)
+        subscriber->link.trouble[0] = '\0';
+    else
         remed_redis_link_drop(&subscriber->link,
                               rc == REMED_ENOENT ? "no way to go on" : "a reply of another form");
     return rc;
@@ -175,7 +221,7 @@ static int take(struct remed_redis_subscriber *subscriber, struct remed_resp_cur
 static void renew(struct remed_redis_subscriber *subscriber)
 {
     subscriber->session = subscriber->link.session;
-    subscriber->asked = false;
+    subscriber->asked = subscriber->identified = subscriber->renamed = false;
     if (subscriber->reading == REMED_REDIS_SCAN)
         memcpy(subscriber->cursor, "0", 2);
 }
@@ -234,11 +280,8 @@ uint64_t remed_redis_subscriber_deadline(const struct remed_redis_subscriber *su
 size_t remed_redis_subscriber_position(const struct remed_redis_subscriber *subscriber, char *text,
                                        size_t size)
 {
-    int length;
     if (subscriber->reading <= REMED_REDIS_SCAN)
-        length = snprintf(text, size, "%s", subscriber->from_end ? "end" : "begin");
-    else
-        length = snprintf(text, size, "%llu-%llu", (unsigned long long)subscriber->seen.ms,
-                          (unsigned long long)subscriber->seen.sequence);
-    return (size_t)length;
+        return (size_t)snprintf(text, size, "%s", subscriber->from_end ? "end" : "begin");
+    return remed_redis_position_write(subscriber->options, subscriber->identity, subscriber->seen,
+                                      text, size);
 }

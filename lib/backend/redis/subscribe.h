@@ -11,6 +11,9 @@
  * Every entry names its predecessor. When that is another than the last that was seen, entries were
  * trimmed away unseen, or the server lost some: an error, never a silent jump.
  *
+ * On each connection the stream's id is asked for first: when it is another than before, or than
+ * the position names, the stream was made anew, and that is an error too.
+ *
  * A lost connection begins a scan again, with the same start, and goes on with the stream where it
  * was: whole entries are handed out or none of them.
  *
@@ -20,11 +23,7 @@
 #define REMED_BACKEND_REDIS_SUBSCRIBE_H
 
 #include "backend/redis/link.h"
-
-/* An id of the stream, "milliseconds-sequence". */
-struct remed_redis_id {
-    uint64_t ms, sequence;
-};
+#include "backend/redis/position.h"
 
 enum remed_redis_reading {
     REMED_REDIS_NOT,
@@ -45,19 +44,19 @@ struct remed_redis_subscriber {
     struct remed_transport_events events;
     enum remed_redis_reading reading;
     bool from_end, caught_up, asked;
-    uint64_t session; /* the link's, of what was asked */
+    bool identified; /* the server was asked which stream this is, on this connection */
+    bool renamed;    /* and once more on it, when the first entries came to a stream without id */
+    char identity[REMED_REDIS_IDENTITY + 1]; /* which stream this is; "": not known */
+    uint64_t session;                        /* the link's, of what was asked */
     struct remed_redis_id start, mark;
     struct remed_redis_id seen; /* last entry handed out: the next one's predecessor */
     struct remed_redis_id at;   /* where to read on: `seen`, or what is not ours behind it */
     char cursor[24];            /* of the scan */
     struct remed_redis_pace pace;
     uint64_t damaged;
-    char newest[300]; /* key on the server */
-    char lost[200];   /* it can't go on: entries are gone; "" while it can */
+    char newest[300], id_key[300]; /* keys on the server */
+    char lost[200];                /* it can't go on: entries are gone; "" while it can */
 };
-
-/* "ms-sequence" and nothing else. */
-bool remed_redis_id_read(const uint8_t *text, size_t length, struct remed_redis_id *id);
 
 void remed_redis_subscriber_init(struct remed_redis_subscriber *subscriber);
 void remed_redis_subscriber_fini(struct remed_redis_subscriber *subscriber);

@@ -78,6 +78,16 @@ static int load_certificate(SSL_CTX *context, const struct remed_redis_options *
     return 0;
 }
 
+/* OpenSSL's own would ask at the terminal, and wait. */
+static int no_passphrase(char *to, int size, int writing, void *context)
+{
+    (void)to;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return -1;
+}
+
 int remed_redis_tls_init(struct remed_redis_tls *tls, const struct remed_redis_options *options,
                          struct remed_error *error)
 {
@@ -92,6 +102,7 @@ int remed_redis_tls_init(struct remed_redis_tls *tls, const struct remed_redis_o
     SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
     SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_default_passwd_cb(tls->context, no_passphrase);
     SSL_CTX_set_mode(tls->context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     int rc = load_authorities(tls->context, options, error);

@@ -59,6 +59,7 @@ static int redis_open(void **state, const struct remed_uri *uri,
     if (made == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a transport");
     made->allocator = allocator;
+    made->wake = made->publisher.link.fd = made->subscriber.link.fd = -1;
     made->wake = epoll_create1(EPOLL_CLOEXEC);
     init_links(made, opts, events);
     int rc = made->wake >= 0
@@ -131,6 +132,21 @@ static void redis_stats(const void *state, struct remed_transport_stats *stats)
     stats->reconnects += (publishing > 0 ? publishing - 1 : 0) + (reading > 0 ? reading - 1 : 0);
 }
 
+/* A subscriber's silence is none: the server waits for entries. */
+static size_t redis_waiting(const void *state, char *text, size_t size)
+{
+    const struct redis_transport *redis = state;
+    const struct remed_redis_subscriber *subscriber = &redis->subscriber;
+    size_t length = 0;
+    if (redis->publisher.first != NULL)
+        length = remed_redis_link_waiting(&redis->publisher.link, text, size);
+    bool reads =
+        subscriber->reading != REMED_REDIS_NOT && subscriber->lost[0] == '\0' &&
+        (subscriber->link.trouble[0] != '\0' || subscriber->link.state != REMED_REDIS_READY ||
+         subscriber->reading != REMED_REDIS_READ);
+    return length == 0 && reads ? remed_redis_link_waiting(&subscriber->link, text, size) : length;
+}
+
 static int redis_close(void *state, struct remed_error *error)
 {
     struct redis_transport *redis = state;
@@ -145,7 +161,7 @@ static int redis_close(void *state, struct remed_error *error)
         .size = sizeof(struct remed_transport_driver), .scheme = name, .open = redis_open,         \
         .publish = redis_publish, .subscribe = redis_subscribe, .process = redis_process,          \
         .descriptor = redis_descriptor, .deadline = redis_deadline, .position = redis_position,    \
-        .stats = redis_stats, .close = redis_close                                                 \
+        .stats = redis_stats, .close = redis_close, .waiting = redis_waiting                       \
     }
 
 const struct remed_transport_driver *remed_redis_driver(void)
