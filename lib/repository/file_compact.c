@@ -243,9 +243,13 @@ static bool copy_message(struct remed_file_compact *compact, const struct remed_
     if (compact->slot_count == 0)
         return true;
     const struct remed_key_slot *slot = find(compact, hash, message);
-    if (slot->key == 0 || slot->offset != message->offset ||
-        (message->value_length == 0 && message->offset < compact->horizon))
+    if (slot->key == 0 || slot->offset != message->offset)
         return true;
+    if (message->value_length == 0 && message->offset < compact->horizon) {
+        if (compact->left_out <= message->offset)
+            compact->left_out = message->offset + 1;
+        return true;
+    }
     if (compact->held > OUTPUT_BYTES - REMED_SEGMENT_WHOLE && !flush(compact))
         return false;
     compact->held += remed_segment_write(compact->crc, compact->buffer + compact->held, message);
@@ -266,10 +270,23 @@ static bool begin_copy(struct remed_file_compact *compact)
     if (fd < 0)
         return false;
     compact->output = fd;
-    uint64_t purged = compact->reader.purged;
-    remed_segment_header(compact->buffer, purged > compact->horizon ? purged : compact->horizon);
+    compact->left_out = compact->reader.purged;
+    remed_segment_header(compact->buffer, 0); /* until it is known what is left out */
     compact->held = REMED_SEGMENT_HEADER;
     return begin_reading(compact);
+}
+
+static bool write_header(struct remed_file_compact *compact)
+{
+    uint8_t header[REMED_SEGMENT_HEADER];
+    ssize_t got;
+    remed_segment_header(header, compact->left_out);
+    do
+        got = pwrite(compact->output, header, sizeof header, 0);
+    while (got < 0 && errno == EINTR);
+    if (got >= 0 && got != (ssize_t)sizeof header)
+        errno = EIO;
+    return got == (ssize_t)sizeof header || fail_call(compact, "write", OUTPUT);
 }
 
 /* Segments with damage stay under another name. */
@@ -308,7 +325,7 @@ static bool replace(struct remed_file_compact *compact)
 {
     char name[REMED_SEGMENT_NAME];
     remed_segment_name(name, compact->first);
-    if (!flush(compact))
+    if (!flush(compact) || !write_header(compact))
         return false;
     if (fsync(compact->output) < 0)
         return fail_call(compact, "sync", OUTPUT);

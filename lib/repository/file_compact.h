@@ -8,8 +8,8 @@
  * been acknowledged, nor the sign that something is missing.
  *
  * A removal is kept once, so that a reader on its way hears of it, and left out by the next
- * compaction. When there are more keys than fit the stated memory, nothing is compacted, and that
- * is counted: the log grows, but loses nothing.
+ * compaction; the header tells how far that went. When there are more keys than fit the stated
+ * memory, nothing is compacted, and that is counted: the log grows, but loses nothing.
  *
  * Threads: belongs to the writer.
  */
@@ -33,6 +33,7 @@ struct remed_file_compact {
     struct remed_file_reader reader;
     uint64_t first, end; /* offsets that are compacted: [first, end) */
     uint64_t horizon;    /* removals below were kept once */
+    uint64_t left_out;   /* behind the last removal that was left out */
     uint64_t seen_end;   /* `end` of the last compaction: below, nothing is new */
     uint64_t segments;   /* complete ones at the last compaction */
     struct remed_key_slot *slots;

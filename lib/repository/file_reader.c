@@ -68,7 +68,6 @@ static int fail_call(struct remed_file_reader *reader, const uint64_t *first, co
 static void note_damage(struct remed_file_reader *reader, uint64_t place, const char *what)
 {
     char name[REMED_SEGMENT_NAME];
-    reader->was_damaged = true;
     if (reader->is_counting)
         return;
     reader->is_counting = true;
@@ -88,7 +87,7 @@ static void note_missing(struct remed_file_reader *reader, uint64_t from)
     snprintf(what, sizeof what, "records %llu to %llu before it are missing",
              (unsigned long long)from, (unsigned long long)(reader->first - 1));
     note_damage(reader, 0, what);
-    reader->is_counting = reader->was_damaged = false; /* it itself is sound */
+    reader->is_counting = false; /* it itself is sound */
 }
 
 static int list_segments(struct remed_file_reader *reader)
@@ -121,7 +120,7 @@ static int open_segment(struct remed_file_reader *reader, uint64_t first)
     reader->first = reader->behind = first;
     reader->at = reader->begin = reader->held = 0;
     reader->is_readable = S_ISREG(status.st_mode);
-    reader->has_header = reader->is_counting = reader->was_damaged = reader->is_oldest = false;
+    reader->has_header = reader->is_counting = reader->is_oldest = false;
     reader->bound = UINT64_MAX;
     reader->gone = 0;
     return 1;
@@ -356,12 +355,12 @@ static bool leave_segment(struct remed_file_reader *reader)
     return reader->held > 0;
 }
 
-/* Goes on to another segment: 1. Offsets that none has are told, but who resumes has to begin anew.
- */
+/* Goes on to another segment: 1. Offsets that none has are told, unless they may have been in the
+ * damage before; but who resumes has to begin anew. */
 static int go_on(struct remed_file_reader *reader, const struct next *next)
 {
     bool is_apart = next->is_apart && !reader->passes_damage;
-    bool is_told = is_apart && (next->leads_back || !reader->was_damaged);
+    bool is_told = is_apart && (next->leads_back || !reader->is_counting);
     uint64_t from = next->leads_back ? reader->next_offset : reader->behind;
     if (is_apart && next->leads_back && reader->started)
         return fail_reading(reader, REMED_ENOENT, &next->first,

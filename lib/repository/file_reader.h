@@ -42,7 +42,6 @@ struct remed_file_reader {
     bool is_readable; /* a regular file */
     bool has_header;  /* it was read */
     bool is_counting; /* what was passed last is damage, and counted */
-    bool was_damaged; /* something in this segment */
     bool is_settled;  /* in: nothing more comes to the bytes that wait */
     bool waits;       /* out: at the end are bytes that are no whole record */
     bool hears;       /* in: the owner hears of new segments, and tells in `heard` */

@@ -11,18 +11,23 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define RECORDS 200u
 #define VALUE 17u
+#define LONG_VALUE 1000u /* of what is added: a few fill a segment */
+#define ADDED 6u
 #define MOST_NUMBER 1000u
 #define MOST_FILES 8u
 #define MOST_BYTES 16384u
+#define WORKERS 2u
 #define SECOND 1000000000ull
 
 static char original[96], copy[96];
@@ -95,12 +100,12 @@ static struct remed_transport *open_uri(const char *folder, const char *paramete
 
 static int publish(struct remed_transport *transport, uint32_t number, struct remed_error *error)
 {
-    uint8_t value[VALUE] = {0};
+    uint8_t value[LONG_VALUE] = {0};
     memcpy(value, &number, sizeof number);
     const struct remed_message message = {.key = (const uint8_t *)&number,
                                           .value = value,
                                           .key_length = sizeof number,
-                                          .value_length = sizeof value};
+                                          .value_length = number < RECORDS ? VALUE : sizeof value};
     return remed_transport_publish(transport, &message, number, error);
 }
 
@@ -204,8 +209,8 @@ static void check_bytes(const char *where, const struct file *flipped, size_t at
 {
     for (unsigned i = 0; i < file_count; i++) {
         static uint8_t bytes[MOST_BYTES];
-        char path[256];
-        snprintf(path, sizeof path, "%s/%s", copy, files[i].name);
+        char path[512];
+        snprintf(path, sizeof path, "%s/%.60s", copy, files[i].name);
         int fd = open(path, O_RDONLY);
         ssize_t got = fd >= 0 ? read(fd, bytes, files[i].length) : -1;
         if (fd >= 0)
@@ -219,38 +224,55 @@ static void check_bytes(const char *where, const struct file *flipped, size_t at
 
 static void check_bit(const struct file *file, size_t at, unsigned bit)
 {
-    char where[160];
+    char where[256];
     make_copy(file, at, bit);
-    snprintf(where, sizeof where, "%s: byte %zu bit %u: reader", file->name, at, bit);
+    snprintf(where, sizeof where, "%.60s: byte %zu bit %u: reader", file->name, at, bit);
     check_reading(where, RECORDS, file->name);
-    snprintf(where, sizeof where, "%s: byte %zu bit %u: writer", file->name, at, bit);
+    snprintf(where, sizeof where, "%.60s: byte %zu bit %u: writer", file->name, at, bit);
     if (!write_numbers(copy, "compact=0", RECORDS, RECORDS + 1))
         complain(where, "the record was not delivered");
     check_bytes(where, file, at, bit);
     check_reading(where, RECORDS + 1, file->name);
-    snprintf(where, sizeof where, "%s: byte %zu bit %u: compaction", file->name, at, bit);
-    make_copy(file, at, bit);
-    if (!write_numbers(copy, "compact=1", RECORDS, RECORDS + 100))
+    snprintf(where, sizeof where, "%.60s: byte %zu bit %u: compaction", file->name, at, bit);
+    if (!write_numbers(copy, "compact=1", RECORDS + 1, RECORDS + ADDED))
         complain(where, "records were not delivered");
-    check_reading(where, RECORDS + 100, file->name);
+    check_reading(where, RECORDS + ADDED, file->name);
 }
 
-static void check_all(unsigned step)
+/* One worker's share. */
+static int check_share(const char *folder, unsigned step, unsigned worker)
 {
-    unsigned long bits = 0, segments = 0;
-    for (unsigned i = 0; i < file_count; i++) {
-        segments += strstr(files[i].name, ".log") != NULL;
-        for (size_t n = 0; n < files[i].length * 8; n++)
-            if ((n + i) % step == 0) {
+    unsigned long turn = 0, bits = 0;
+    snprintf(copy, sizeof copy, "%s/copy%u", folder, worker);
+    if (mkdir(copy, 0700) < 0)
+        return EXIT_FAILURE;
+    for (unsigned i = 0; i < file_count; i++)
+        for (size_t n = i % step; n < files[i].length * 8; n += step)
+            if (turn++ % WORKERS == worker) {
                 check_bit(&files[i], n / 8, n % 8);
                 bits++;
             }
-    }
+    printf("%lu bits read, written behind, compacted; %u complaints\n", bits, failed);
+    fflush(stdout);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void check_all(const char *folder, unsigned step)
+{
+    unsigned segments = 0;
+    for (unsigned i = 0; i < file_count; i++)
+        segments += strstr(files[i].name, ".log") != NULL;
     if (segments != 3)
         complain("the repository", "has not three segments");
-    printf("%lu bits of %u files, %lu of them segments: each read, written to, compacted; %u "
-           "complaints\n",
-           bits, file_count, segments, failed);
+    fflush(stdout);
+    for (unsigned worker = 0; worker < WORKERS; worker++)
+        if (fork() == 0)
+            _exit(check_share(folder, step, worker));
+    for (unsigned worker = 0; worker < WORKERS; worker++) {
+        int status = 0;
+        if (wait(&status) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
+            failed++;
+    }
 }
 
 int main(int argc, char **argv)
@@ -258,16 +280,16 @@ int main(int argc, char **argv)
     char folder[64], remove[128];
     struct stat status;
     unsigned step = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+    mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else large zeroed blocks are zeroed by hand */
     const char *base = stat("/dev/shm", &status) == 0 ? "/dev/shm" : "/tmp";
     snprintf(folder, sizeof folder, "%s/remediate-bits-XXXXXX", base);
     if (mkdtemp(folder) == NULL || step == 0)
         return EXIT_FAILURE;
     snprintf(original, sizeof original, "%s/original", folder);
-    snprintf(copy, sizeof copy, "%s/copy", folder);
-    if (mkdir(copy, 0700) < 0 || !write_numbers(original, "compact=0", 0, RECORDS))
+    if (!write_numbers(original, "compact=0", 0, RECORDS))
         return EXIT_FAILURE;
     load_files(original);
-    check_all(step);
+    check_all(folder, step);
     snprintf(remove, sizeof remove, "rm -rf %s", folder);
     if (system(remove) != 0)
         failed++;
