@@ -3,7 +3,7 @@
  * @file kafka.h
  * The transport kafka: (libremediate-kafka, on librdkafka), docs/transports.md.
  *
- * `kafka://host:9092,host:9092/topic?partitions=12&replication=3&group=NAME&headers=no&properties=FILE`,
+ * `kafka://host:9092,host:9092/topic?partitions=12&replication=3&group=NAME&start=60s&headers=no&properties=FILE`,
  * and any property of librdkafka beside them (`security.protocol=SASL_SSL`).
  *
  * Threads: librdkafka has threads of its own, and one of ours asks how many partitions there are; all

@@ -168,7 +168,7 @@ REMED_API int remed_transport_publish(struct remed_transport *transport,
  * @param error filled on failure; may be NULL
  * @return 0; ::REMED_EINVAL for no position, one of another repository, topic, stream or transport,
  *         one beyond the end, or a second subscription; ::REMED_EIO. What a position belongs to may
- *         be known later: process then returns ::REMED_EINVAL for one of another cluster or server
+ *         be known later: process then returns ::REMED_ENOENT for one of another cluster or server
  */
 REMED_API int remed_transport_subscribe(struct remed_transport *transport, const char *from,
                                         struct remed_error *error);

@@ -210,10 +210,18 @@ static void show_query(struct shown *shown, const char *text)
     }
 }
 
+/* Where parameters may begin, also those that were written without their '?'. */
+static const char *parameters_begin(const char *at)
+{
+    const char *separator = at + strcspn(at, "?&;#"), *path = strchr(at, '/');
+    const char *equals = path != NULL ? strchr(path, '=') : NULL;
+    return equals != NULL && equals < separator ? equals : separator;
+}
+
 /* With an '@' behind a '?' it is open where the password is: the first word is shown, if any. */
 static void show_unclear(struct shown *shown, const char *text)
 {
-    size_t word = strcspn(text, ":/?@");
+    size_t word = strcspn(text, ":/?@&;#=");
     if (text[word] == ':' && is_plain(text, word, "._-"))
         show(shown, text, word + 1);
     show_mask(shown);
@@ -224,7 +232,7 @@ static void show_rest(struct shown *shown, const char *at, bool hosts)
 {
     const char *end = at + strlen(at), *query = strchr(at, '?'), *user = strrchr(at, '@');
     const char *stop = query != NULL ? query : end;
-    if (user != NULL && user > stop) {
+    if (user != NULL && user > parameters_begin(at)) {
         show_unclear(shown, at);
         return;
     }

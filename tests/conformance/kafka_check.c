@@ -96,8 +96,21 @@ static unsigned check_headers(const char *parameters, const char *origin, const 
 /* Texts that are no positions are refused, those beyond librdkafka's numbers too. */
 static unsigned check_positions(void)
 {
-    static const char *const none[] = {"",     "0",    "0:",   "0:-1",     "-1:0",
-                                       " 0:1", "0:1,", "0:1x", "0:1,,1:1", "0:9223372036854775808"};
+    static const char *const none[] = {"",
+                                       "0",
+                                       "0:",
+                                       "0:-1",
+                                       "-1:0",
+                                       " 0:1",
+                                       "0:1,",
+                                       "0:1",
+                                       "kafka:",
+                                       "kafka:-/t/0:1",
+                                       "kafka:-//0:1",
+                                       "redis:-/0/t/1-1",
+                                       "0:1x",
+                                       "0:1,,1:1",
+                                       "0:9223372036854775808"};
     unsigned failed = 0;
     char uri[256];
     struct remed_transport_opts opts;
@@ -217,7 +230,7 @@ static unsigned check_compaction(void)
 /* What the broker will never make is an error, and no wait without end. */
 static unsigned check_refused_topic(void)
 {
-    static const char *const wrong[] = {"config.segment.bytes=many", "replication=7"};
+    static const char *const wrong[] = {"config.segment.bytes=many", "replication=7&start=2s"};
     unsigned failed = 0;
     for (unsigned i = 0; i < 2; i++) {
         char uri[256];

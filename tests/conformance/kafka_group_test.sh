@@ -19,15 +19,15 @@ servers_start_kafka
 echo "a group of replicas"
 mkdir "$SERVERS_FOLDER/group"
 uri="kafka://127.0.0.1:$KAFKA_PORT/group?partitions=12"
-"$group_check" "$uri&session.timeout.ms=6000&heartbeat.interval.ms=500" "$SERVERS_FOLDER/group" "$keys"
+timeout 500 "$group_check" "$uri&session.timeout.ms=6000&heartbeat.interval.ms=500" "$SERVERS_FOLDER/group" "$keys"
 
 echo "a replica that joins"
 mkdir "$SERVERS_FOLDER/join"
-"$join_check" "kafka://127.0.0.1:$KAFKA_PORT/join?partitions=3" "$SERVERS_FOLDER/join" 150000 \
+timeout 400 "$join_check" "kafka://127.0.0.1:$KAFKA_PORT/join?partitions=3" "$SERVERS_FOLDER/join" 150000 \
     "$KAFKA_PID" &
 check=$!
 while kill -0 $check 2>/dev/null && kill -0 "$KAFKA_PID" 2>/dev/null; do
     sleep 0.1 # until the check kills the broker
 done
 kill -0 "$KAFKA_PID" 2>/dev/null || servers_run_kafka
-wait $check
+wait_for $check 400

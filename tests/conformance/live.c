@@ -46,13 +46,14 @@ void live_die(const char *format, ...)
 
 void live_opts(struct remed_transport_opts *opts)
 {
-    static const struct remed_transport_driver *drivers[2];
+    static const struct remed_transport_driver *drivers[3];
     remed_transport_opts_init(opts, sizeof *opts);
 #if defined(REMED_HAVE_KAFKA)
     drivers[opts->driver_count++] = remed_kafka_driver();
 #endif
 #if defined(REMED_HAVE_REDIS)
     drivers[opts->driver_count++] = remed_redis_driver();
+    drivers[opts->driver_count++] = remed_rediss_driver();
 #endif
     opts->drivers = drivers;
 }

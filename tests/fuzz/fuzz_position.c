@@ -34,6 +34,24 @@ static void rewrite(const char *text, char *again, size_t room)
     }
 }
 
+/* A whole position: the names in it come back out of what is written of them. */
+static void check_name(const char *text)
+{
+    static char again[2 * LONGEST];
+    char cluster[REMED_KAFKA_NAME], topic[REMED_KAFKA_NAME];
+    char cluster2[REMED_KAFKA_NAME], topic2[REMED_KAFKA_NAME];
+    const char *places = remed_kafka_read_position(text, cluster, topic);
+    if (places == NULL)
+        return;
+    check(remed_kafka_is_position(places) && *topic != '\0');
+    size_t length = remed_kafka_write_name(again, sizeof again, cluster, topic);
+    check(length == strlen(again) && length + strlen(places) < sizeof again);
+    memcpy(again + length, places, strlen(places) + 1);
+    places = remed_kafka_read_position(again, cluster2, topic2);
+    check(places == again + length && strcmp(cluster, cluster2) == 0);
+    check(strcmp(topic, topic2) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char once[2 * LONGEST], twice[2 * LONGEST];
@@ -48,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rewrite(once, twice, sizeof twice);
         check(strcmp(once, twice) == 0 && strlen(once) <= strlen(text));
     }
+    check_name(text);
     free(text);
     return 0;
 }

@@ -148,6 +148,13 @@ static int read_query(struct remed_kafka *kafka, const struct remed_uri *uri,
     return rc;
 }
 
+/* What brokers take for one. Anything else may be parameters, with passwords in them. */
+static bool is_topic(const char *name)
+{
+    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    return strspn(name, bytes) == strlen(name) && strlen(name) < 250;
+}
+
 int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri,
                           struct remed_error *error)
 {
@@ -156,6 +163,10 @@ int remed_kafka_configure(struct remed_kafka *kafka, const struct remed_uri *uri
         strchr(uri->path + 1, '/') != NULL)
         return remed_error_set(error, REMED_EINVAL,
                                "kafka: wants brokers and a topic, as in kafka://host:9092/topic");
+    if (!is_topic(uri->path + 1))
+        return remed_error_set(error, REMED_EINVAL,
+                               "kafka: a topic is of letters, digits, '.', '_' and '-', at most "
+                               "249; parameters begin with '?'");
     if (strchr(uri->host, '@') != NULL)
         return remed_error_set(error, REMED_EINVAL,
                                "kafka: takes no user before the brokers; use the properties "

@@ -69,6 +69,17 @@ static int start(struct remed_kafka *kafka)
     return rc;
 }
 
+/* Whether what was noted says more than that nobody answered, or that the topic is not made yet. */
+static bool knows_better(const struct remed_kafka *kafka)
+{
+    rd_kafka_resp_err_t code = kafka->asking.code;
+    bool missing =
+        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    if (missing && !kafka->making[1].done)
+        return true;
+    return kafka->trouble.is && remed_kafka_judge(code).verdict == REMED_KAFKA_PASSES;
+}
+
 int remed_kafka_partitions(struct remed_kafka *kafka, uint64_t now, struct remed_error *error)
 {
     if (!kafka->asking.begun) {
@@ -86,8 +97,7 @@ int remed_kafka_partitions(struct remed_kafka *kafka, uint64_t now, struct remed
     kafka->retry_at = now + RETRY_NS;
     if (count > 0)
         remed_kafka_clear(kafka);
-    else if (!kafka->trouble.is ||
-             remed_kafka_judge(kafka->asking.code).verdict != REMED_KAFKA_PASSES)
+    else if (!knows_better(kafka))
         remed_kafka_note(kafka, kafka->asking.code, NULL);
     return count;
 }

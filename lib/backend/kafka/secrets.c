@@ -16,29 +16,23 @@ static bool ends_with(const char *name, const char *end)
     return length >= tail && strcmp(name + length - tail, end) == 0;
 }
 
+/* A number of something, a path, or a word that librdkafka has for anybody. */
 static bool is_open(const char *name, const char *value)
 {
-    static const char *const names[] = {"acks",
-                                        "auto.offset.reset",
-                                        "compression.codec",
-                                        "compression.type",
-                                        "debug",
-                                        "enable.idempotence",
-                                        "partition.assignment.strategy",
-                                        "sasl.mechanism",
-                                        "sasl.mechanisms",
-                                        "security.protocol",
-                                        "ssl.endpoint.identification.algorithm",
-                                        NULL};
-    static const char *const ends[] = {".ms", ".bytes", ".kbytes", ".messages", ".location", NULL};
+    static const char *const words[] = {"true",  "false",     "all",           "none",
+                                        "gzip",  "snappy",    "lz4",           "zstd",
+                                        "SSL",   "PLAINTEXT", "SASL_SSL",      "SASL_PLAINTEXT",
+                                        "PLAIN", "GSSAPI",    "SCRAM-SHA-256", "SCRAM-SHA-512",
+                                        "https", "default",   "OAUTHBEARER",   NULL};
+    static const char *const numbers[] = {".ms", ".bytes", ".kbytes", ".messages", NULL};
     bool number = *value != '\0' && strspn(value, "-0123456789") == strlen(value);
-    for (unsigned i = 0; names[i] != NULL; i++)
-        if (strcmp(name, names[i]) == 0)
+    for (unsigned i = 0; words[i] != NULL; i++)
+        if (strcmp(value, words[i]) == 0)
             return true;
-    for (unsigned i = 0; ends[i] != NULL; i++)
-        if (ends_with(name, ends[i]))
-            return number || strcmp(ends[i], ".location") == 0;
-    return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+    for (unsigned i = 0; number && numbers[i] != NULL; i++)
+        if (ends_with(name, numbers[i]))
+            return true;
+    return ends_with(name, ".location");
 }
 
 int remed_kafka_keep_secret(struct remed_kafka *kafka, const char *name, const char *value,
