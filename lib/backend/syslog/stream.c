@@ -41,13 +41,14 @@ static int on_frame(void *context, const struct remed_syslog_frame *frame)
     return listener->stopped;
 }
 
-static int make_frames(struct remed_listener *listener, uint32_t framing,
+static int make_frames(struct remed_listener *listener, uint32_t framing, bool whole,
                        struct remed_syslog_frames **frames)
 {
     struct remed_syslog_frames_opts opts;
     remed_syslog_frames_opts_init(&opts, sizeof opts);
     opts.max_frame = listener->opts.max_line;
     opts.framing = framing;
+    opts.whole_buffer = whole;
     opts.frame = on_frame;
     opts.context = listener;
     opts.allocator = &listener->allocator;
@@ -267,7 +268,7 @@ static const char *set_up(struct remed_listener *listener, struct connection *ma
     made->shaking = made->input->tls != NULL;
     if (made->shaking && (made->ssl = remed_tls_begin(made->input->tls, made->watch.fd)) == NULL)
         return "no memory for TLS";
-    if (make_frames(listener, REMED_SYSLOG_AUTO, &made->frames) < 0)
+    if (make_frames(listener, REMED_SYSLOG_AUTO, false, &made->frames) < 0)
         return "no memory";
     if (remed_listener_watch(listener, &made->watch, EPOLLIN) < 0)
         return strerror(errno);
@@ -367,7 +368,7 @@ void remed_stream_sweep(struct remed_listener *listener)
 
 int remed_pipe_init(struct remed_listener *listener, struct input *input, struct remed_error *error)
 {
-    if (make_frames(listener, REMED_SYSLOG_LINES, &input->frames) < 0)
+    if (make_frames(listener, REMED_SYSLOG_LINES, true, &input->frames) < 0)
         return remed_error_set(error, REMED_ENOMEM, "no memory for standard input");
     return 0;
 }
