@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lines through several rule sets: the first that knows a line reads it. All records get their
- * sequence here, so that of two sets that speak of one flow the later line wins. They wait in a
- * ring of records that are made once.
+ * sequence from the publisher, as one row, so that of two sets that speak of one flow the later
+ * line wins. They wait in a ring of records that are made once.
  *
  * Threads: one.
  */
@@ -15,7 +15,6 @@ bool interpreter_init(struct interpreter *interpreter)
     remed_log_parser_opts_init(&interpreter->opts, sizeof interpreter->opts);
     interpreter->opts.domain = "log";
     interpreter->opts.origin = "remediate";
-    interpreter->sequence = real_ns(); /* grows over restarts too */
     for (size_t i = 0; i < QUEUE_RECORDS; i++)
         if (remed_record_new(&interpreter->queue[i], NULL) < 0)
             return false;
@@ -67,7 +66,7 @@ static void on_record(void *context, size_t line, const struct remed_record *rec
     struct remed_record *copy = interpreter->queue[at];
     remed_record_clear(copy);
     remed_record_head(record, &head, sizeof head);
-    head.sequence = interpreter->sequence++;
+    head.sequence = 0; /* the publisher's to give */
     if (remed_record_set_head(copy, &head, NULL) < 0 || copy_body(copy, record, head.kind) < 0) {
         interpreter->failed++;
         return;

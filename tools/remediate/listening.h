@@ -24,6 +24,7 @@ struct unmatched {
     uint64_t every; /* one of so many */
     uint64_t most, written;
     uint64_t seen, left_out; /* of those that were to be written, for want of room */
+    int fault;               /* errno of writing, told; 0: none */
 };
 
 /* Rule sets, and the records that they gave and that the publisher has not taken yet. */
@@ -37,7 +38,12 @@ struct interpreter {
     size_t begin, held;
     uint64_t outcomes[REMED_LOG_OUTCOMES];
     uint64_t lines, records, failed; /* failed: records that could not be kept */
-    uint64_t sequence;               /* of the next record, whichever set gives it */
+};
+
+/* What is waited for, and what was told of it. */
+struct waiting {
+    uint64_t since; /* 0: for nothing */
+    char told[512];
 };
 
 struct listening {
@@ -54,7 +60,10 @@ struct listening {
     uint64_t wait;
     uint64_t tag;                        /* of the next record */
     uint64_t mark_tag, mark_due, unsafe; /* unsafe: records before the mark without report */
-    bool is_marked, lost_some, json;
+    uint32_t failed_inputs;              /* that were told of */
+    struct waiting waiting;
+    char position_fault[REMED_ERROR_MESSAGE_SIZE]; /* as it was told last */
+    bool is_marked, lost_some, listener_failed, json;
 };
 
 bool interpreter_init(struct interpreter *interpreter);
@@ -75,6 +84,8 @@ void unmatched_take(struct unmatched *unmatched, const char *text, size_t length
 void unmatched_flush(struct unmatched *unmatched);
 int unmatched_close(struct unmatched *unmatched);
 
+/* Complains of an input or a repository, without what its URI may hide. */
+int listening_fail_at(const char *uri, const char *message);
 /* The table of sources and the counts of lines, on `out`. */
 void listening_report(const struct listening *listening, FILE *out);
 /* Sets the callbacks in its options. */
