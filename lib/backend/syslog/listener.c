@@ -265,14 +265,19 @@ static bool read_the_others(struct remed_listener *listener)
 }
 
 /* Accepting may close another connection to make a place: after those had their turn. */
-static void run_ready(struct remed_listener *listener, const struct epoll_event *events, int count,
-                      bool accepts)
+static void run_ready(struct remed_listener *listener, const struct epoll_event *events, int count)
 {
+    struct watch *accepting[EVENTS_A_TURN];
+    int late = 0;
     for (int i = 0; i < count && !listener->stopped; i++) {
         struct watch *watch = events[i].data.ptr;
-        if ((watch->ready == remed_stream_accept) == accepts)
+        if (watch->ready == remed_stream_accept)
+            accepting[late++] = watch;
+        else
             watch->ready(listener, watch, events[i].events);
     }
+    for (int i = 0; i < late && !listener->stopped; i++)
+        remed_stream_accept(listener, accepting[i], EPOLLIN);
 }
 
 /* A host that did not call for long has not read what came meanwhile: nobody was idle then. */
@@ -290,8 +295,7 @@ static int take_turn(struct remed_listener *listener, uint64_t passed, struct re
     int count = epoll_wait(listener->epoll, events, EVENTS_A_TURN, 0);
     if (count < 0 && errno != EINTR)
         return remed_error_set(error, REMED_EIO, "cannot wait for lines: %s", strerror(errno));
-    run_ready(listener, events, count, false);
-    run_ready(listener, events, count, true);
+    run_ready(listener, events, count);
     bool more = read_the_others(listener) || count == EVENTS_A_TURN;
     if (listener->now >= listener->sweep && !listener->stopped)
         remed_stream_sweep(listener);
