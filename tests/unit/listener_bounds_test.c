@@ -164,6 +164,24 @@ static void test_per_address(void)
     close_all(fds, 10);
 }
 
+/* Of one address, too, the oldest without a line gives way to a new one, in time. */
+static void test_within_an_address(void)
+{
+    int fds[4];
+    opts.max_per_address = 3;
+    remake();
+    uint16_t port = add_tcp();
+    for (unsigned i = 0; i < 3; i++)
+        fds[i] = connect_from(port, "127.0.0.1");
+    CU_ASSERT_EQUAL(write(fds[0], "x\n", 2), 2);
+    turns(13, SECOND);
+    fds[3] = connect_from(port, "127.0.0.1");
+    turns(3, SECOND / 100);
+    CU_ASSERT_EQUAL(count_open(fds, 4), 3);
+    CU_ASSERT(is_closed(fds[1]));
+    close_all(fds, 4);
+}
+
 /* On a local socket, a user has them. */
 static void test_per_user(void)
 {
@@ -546,6 +564,7 @@ static void test_clock(void)
 
 static const struct test_case cases[] = {
     {"places of one address", test_per_address},
+    {"giving way within an address", test_within_an_address},
     {"places of one user", test_per_user},
     {"networks", test_networks},
     {"giving way", test_giving_way},

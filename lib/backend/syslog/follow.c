@@ -405,7 +405,7 @@ static int read_parameters(struct follow *follow, const struct remed_uri *uri, b
 
 static int set_up(struct follow *follow, const struct remed_uri *uri, struct remed_error *error)
 {
-    bool at_end;
+    bool at_end = true;
     int rc = read_parameters(follow, uri, &at_end, error);
     if (rc < 0)
         return rc;

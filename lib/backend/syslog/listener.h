@@ -110,10 +110,11 @@ struct remed_listener {
     struct datagrams *datagrams; /* made with the first such input */
     struct rest rest;
     uint64_t sweep;
-    uint64_t said;     /* when a refusal was last told of */
-    uint64_t refusals; /* since then */
-    int broken;        /* errno of standard input, to be told by process */
-    bool lowered;      /* max_connections, and nobody was told yet */
+    uint64_t said;       /* when a refusal was last told of */
+    uint64_t silent_due; /* when it is worth looking for silent connections again */
+    uint64_t refusals;   /* since then */
+    int broken;          /* errno of standard input, to be told by process */
+    bool lowered;        /* max_connections, and nobody was told yet */
     uint64_t lines;
     uint8_t buffer[READ_BYTES];
 };

@@ -4,8 +4,8 @@
  *
  * A connection is read one buffer at a turn. It is closed when its peer closes it, when it was idle
  * for too long, or when TLS fails; one too many of its address is closed at once, and counted. When
- * all places are taken, the oldest of those that gave no whole line in their first seconds gives
- * way; one that gave lines never does.
+ * all places, or those of an address, are taken, the oldest of those that gave no whole line in
+ * their first seconds gives way; one that gave lines never does.
  *
  * Threads: one thread a listener.
  */
@@ -19,7 +19,8 @@
 #define ACCEPTS_A_TURN 64
 #define HANDSHAKE_NS (10 * REMED_NS_PER_S)
 #define SILENT_NS (10 * REMED_NS_PER_S) /* in which a connection keeps its place without a line */
-#define SAY_NS (10 * REMED_NS_PER_S)    /* who is refused must not fill a log */
+#define SILENT_LOOK_NS (REMED_NS_PER_S / 10)
+#define SAY_NS (10 * REMED_NS_PER_S) /* who is refused must not fill a log */
 
 /* The row of a connection's peer, as it is now: any look-up of another may move it. */
 static void find_row(struct remed_listener *listener, struct connection *connection)
@@ -234,14 +235,32 @@ static void link_connection(struct remed_listener *listener, struct connection *
     listener->connection_count++;
 }
 
-/* The oldest that had its time and gave no whole line; the list has the newest first. */
-static struct connection *find_silent(const struct remed_listener *listener)
+/* The oldest, of a peer or of all, that had its time and gave no whole line; the list has the
+ * newest first. Who is refused again and again must not have it looked through each time. */
+static struct connection *find_silent(struct remed_listener *listener, const struct peer *peer)
 {
     struct connection *found = NULL;
+    if (listener->heeded < listener->silent_due)
+        return NULL;
     for (struct connection *at = listener->connections; at != NULL; at = at->next)
-        if (!at->gave && listener->heeded - at->made >= SILENT_NS)
+        if (!at->gave && listener->heeded - at->made >= SILENT_NS &&
+            (peer == NULL || at->peer == peer))
             found = at;
+    if (found == NULL)
+        listener->silent_due = listener->heeded + SILENT_LOOK_NS;
     return found;
+}
+
+/* A silent connection gives way; false: there is none. */
+static bool make_place(struct remed_listener *listener, const struct peer *peer)
+{
+    struct connection *silent = find_silent(listener, peer);
+    if (silent == NULL)
+        return false;
+    tell_refusal(listener, silent, "it gave no line, and others wait for its place");
+    finish(listener, silent);
+    listener->rest = (struct rest){.at = 0};
+    return true;
 }
 
 /* Why there is no place for a new connection; NULL: there is, maybe now. */
@@ -249,16 +268,10 @@ static const char *find_place(struct remed_listener *listener, const struct conn
 {
     if (!remed_peers_fit_descriptor(made->watch.fd))
         return "too few descriptors are left";
-    if (remed_peer_has_too_many(listener, made))
+    if (remed_peer_has_too_many(listener, made) && !make_place(listener, made->peer))
         return "its address has as many as one may have";
-    if (listener->connection_count <= listener->opts.max_connections)
-        return NULL;
-    struct connection *silent = find_silent(listener);
-    if (silent == NULL)
+    if (listener->connection_count > listener->opts.max_connections && !make_place(listener, NULL))
         return "there are too many";
-    tell_refusal(listener, silent, "it gave no line, and others wait for its place");
-    finish(listener, silent);
-    listener->rest = (struct rest){.at = 0};
     return NULL;
 }
 
