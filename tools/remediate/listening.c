@@ -185,18 +185,38 @@ static int take_turn(struct listening *listening, bool reads, bool *more)
     return EXIT_OK;
 }
 
+/* Whether records are under way and no report came for a second. */
+static bool is_stuck(struct listening *listening, uint64_t now)
+{
+    struct waiting *waiting = &listening->waiting;
+    struct remed_publisher_stats stats;
+    remed_publisher_stats(listening->publisher, &stats, sizeof stats);
+    if (stats.pending == 0 || stats.delivered != waiting->delivered || waiting->moved == 0) {
+        waiting->delivered = stats.delivered;
+        waiting->moved = now;
+    }
+    return now - waiting->moved >= SECOND;
+}
+
+/* What is waited for; false: nothing. */
+static bool describe_waiting(struct listening *listening, uint64_t now, char *text, size_t size)
+{
+    bool stuck = is_stuck(listening, now);
+    if (remed_transport_waiting(remed_publisher_transport(listening->publisher), text, size) > 0)
+        return true;
+    if (listening->interpreter.held > 0)
+        snprintf(text, size, "the repository takes no more records");
+    else if (stuck)
+        snprintf(text, size, "the repository does not acknowledge records");
+    return listening->interpreter.held > 0 || stuck;
+}
+
 /* Tells what is waited for, once it was for a second, and again when that changes. */
 static void tell_waiting(struct listening *listening, uint64_t now, const char *until)
 {
     struct waiting *waiting = &listening->waiting;
-    char text[sizeof waiting->told];
-    size_t length =
-        remed_transport_waiting(remed_publisher_transport(listening->publisher), text, sizeof text);
-    if (length == 0 && listening->interpreter.held > 0)
-        strcpy(text, "the repository takes no more records");
-    else if (length == 0)
-        text[0] = '\0';
-    if (text[0] == '\0') {
+    char text[sizeof waiting->told] = "";
+    if (!describe_waiting(listening, now, text, sizeof text)) {
         if (waiting->told[0] != '\0')
             fail("goes on");
         waiting->since = 0;
@@ -230,7 +250,7 @@ static int listen_on(struct listening *listening, const sigset_t *waiting)
         uint64_t now = monotonic_ns();
         answer_requests(listening, now);
         keep_positions(listening, now);
-        tell_waiting(listening, now, "no more lines are read than there is room for");
+        tell_waiting(listening, now, "lines are read while there is room for their records");
         if (now - flushed >= SECOND) {
             unmatched_flush(&listening->unmatched);
             flushed = now;
@@ -253,7 +273,7 @@ static int drain(struct listening *listening, const sigset_t *waiting)
     uint64_t until = listening->wait < UINT64_MAX - begun ? begun + listening->wait : UINT64_MAX;
     int code = flush_records(listening);
     char limit[96];
-    snprintf(limit, sizeof limit, "what is left is given at most %.1f s (--wait)",
+    snprintf(limit, sizeof limit, "at the end for at most %.1f s (--wait)",
              (double)listening->wait / SECOND);
     interrupted = 0;
     while (code == EXIT_OK && !is_published(listening) && !interrupted && monotonic_ns() < until) {

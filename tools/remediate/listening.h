@@ -42,7 +42,9 @@ struct interpreter {
 
 /* What is waited for, and what was told of it. */
 struct waiting {
-    uint64_t since; /* 0: for nothing */
+    uint64_t since;     /* 0: for nothing */
+    uint64_t delivered; /* records, when that changed last, */
+    uint64_t moved;     /* which was then */
     char told[512];
 };
 

@@ -83,15 +83,16 @@ static void tell_fault(struct follow *follow)
                            follow->path);
 }
 
-/* Learns the file's beginning, as far as it was read. */
+/* Learns the file's beginning, as far as it is there: what was written once stays. */
 static void learn_beginning(struct reading *reading)
 {
-    uint32_t most = reading->at.offset < PRINT_BYTES ? (uint32_t)reading->at.offset : PRINT_BYTES;
     uint64_t sum;
-    if (reading->at.summed < most && remed_position_sum(reading->fd, most, &sum) == 0) {
-        reading->at.sum = sum;
-        reading->at.summed = most;
-    }
+    uint32_t summed;
+    if (reading->at.summed == PRINT_BYTES || remed_position_learn(reading->fd, &sum, &summed) < 0 ||
+        summed <= reading->at.summed)
+        return;
+    reading->at.sum = sum;
+    reading->at.summed = summed;
 }
 
 /* Begins to read an open file at an offset; false: it can't be, errno says why. */
@@ -445,10 +446,20 @@ void remed_follow_free(struct remed_listener *listener, struct follow *follow)
     remed_release(&listener->allocator, follow, sizeof *follow);
 }
 
+/* A file whose beginning could not be read would not be known again: its lines would be lost. */
+static bool can_be_marked(const struct follow *follow)
+{
+    for (unsigned i = 0; i < FILES; i++)
+        if (follow->reading[i].fd >= 0 && follow->reading[i].at.offset > 0 &&
+            follow->reading[i].at.summed == 0)
+            return false;
+    return follow->state[0] != '\0';
+}
+
 void remed_follow_mark(struct follow *follow)
 {
     follow->mark_count = 0;
-    if (follow->state[0] == '\0')
+    if (!can_be_marked(follow))
         return;
     for (unsigned i = 0; i < FILES; i++)
         if (follow->reading[i].fd >= 0) {

@@ -32,6 +32,8 @@ struct positions {
 
 /* Sums the first `most` bytes of a file; 0; 1 when there are fewer; -1 with errno. */
 int remed_position_sum(int fd, uint32_t most, uint64_t *sum);
+/* Sums as much of a file's beginning as is there, PRINT_BYTES at most; 0, or -1 with errno. */
+int remed_position_learn(int fd, uint64_t *sum, uint32_t *summed);
 /* 1: the open file is the position's, and as long; 0: it is not; -1 with errno. */
 int remed_position_fits(const struct position *position, int fd);
 /* Reads a state file, which must belong to `path`; that there is none is no failure. */

@@ -35,19 +35,32 @@ static uint64_t sum_of(const uint8_t *bytes, size_t length)
     return sum;
 }
 
-int remed_position_sum(int fd, uint32_t most, uint64_t *sum)
+/* How many of the first `most` bytes there are, and their sum; -1 with errno. */
+static ssize_t sum_beginning(int fd, uint32_t most, uint64_t *sum)
 {
     uint8_t bytes[PRINT_BYTES];
-    if (most > PRINT_BYTES)
-        return 1;
     ssize_t got;
     do
         got = pread(fd, bytes, most, 0);
     while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return -1;
-    *sum = sum_of(bytes, (size_t)got);
-    return got != (ssize_t)most;
+    if (got >= 0)
+        *sum = sum_of(bytes, (size_t)got);
+    return got;
+}
+
+int remed_position_sum(int fd, uint32_t most, uint64_t *sum)
+{
+    if (most > PRINT_BYTES)
+        return 1;
+    ssize_t got = sum_beginning(fd, most, sum);
+    return got < 0 ? -1 : got != (ssize_t)most;
+}
+
+int remed_position_learn(int fd, uint64_t *sum, uint32_t *summed)
+{
+    ssize_t got = sum_beginning(fd, PRINT_BYTES, sum);
+    *summed = got > 0 ? (uint32_t)got : 0;
+    return got < 0 ? -1 : 0;
 }
 
 int remed_position_fits(const struct position *position, int fd)

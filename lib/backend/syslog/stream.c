@@ -150,6 +150,20 @@ static void push_rest(struct remed_listener *listener)
 }
 
 /* Above 0: bytes; 0: the end; negative: what tls.c says. */
+/* That a peer went away is nothing to tell; that this machine can't read is. */
+static void tell_failed_read(struct remed_listener *listener, struct connection *connection,
+                             int number)
+{
+    char since[48];
+    if (number == ECONNRESET || number == ETIMEDOUT || number == EPIPE || number == EHOSTUNREACH ||
+        number == ENETUNREACH || !is_to_be_told(listener, since))
+        return;
+    find_row(listener, connection);
+    remed_listener_say(listener, REMED_LOG_WARNING, "%s: cannot read from %s: %s%s",
+                       remed_source(listener, connection->input->row)->name,
+                       remed_source(listener, connection->row)->name, strerror(number), since);
+}
+
 static long read_some(struct remed_listener *listener, struct connection *connection)
 {
     if (connection->ssl != NULL)
@@ -157,7 +171,10 @@ static long read_some(struct remed_listener *listener, struct connection *connec
     long got = read(connection->watch.fd, listener->buffer, sizeof listener->buffer);
     if (got >= 0)
         return got;
-    return errno == EAGAIN || errno == EINTR ? TLS_WANTS_READ : TLS_CUT;
+    if (errno == EAGAIN || errno == EINTR)
+        return TLS_WANTS_READ;
+    tell_failed_read(listener, connection, errno);
+    return TLS_CUT;
 }
 
 /* Reads while TLS itself holds bytes that epoll does not see, else once. */
