@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -284,17 +285,29 @@ static void test_standing_still(void)
 }
 
 /* Runs in a process of its own, as it changes what all of one share: its number, 0 when all is
- * well.
- */
+ * well. The process does not end as others do: what the parent has is not its own to free. */
 static int in_child(int (*run)(void))
 {
-    int status = -1;
+    int ends[2], status;
+    uint8_t said = 255;
+    CU_ASSERT_EQUAL_FATAL(pipe2(ends, O_CLOEXEC), 0);
+    int far = fcntl(ends[1], F_DUPFD_CLOEXEC, 200); /* out of the way */
     pid_t child = fork();
-    if (child == 0)
-        _exit(run());
+    if (child == 0) {
+        close(ends[0]);
+        close(ends[1]);
+        said = (uint8_t)run();
+        if (write(far, &said, 1) == 1)
+            raise(SIGKILL);
+        _exit(1);
+    }
     CU_ASSERT_FATAL(child > 0);
+    close(ends[1]);
+    close(far);
+    CU_ASSERT(read(ends[0], &said, 1) == 1);
     CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+    close(ends[0]);
+    return said;
 }
 
 static int flood_descriptors(void)

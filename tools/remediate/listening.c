@@ -224,9 +224,11 @@ static void tell_waiting(struct listening *listening, uint64_t now, const char *
         return;
     }
     waiting->since = waiting->since == 0 ? now : waiting->since;
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, "; %s", until);
     if (now - waiting->since < SECOND || strcmp(text, waiting->told) == 0)
         return;
-    fail("waits: %s; %s", text, until);
+    fail("waits: %s", text);
     strcpy(waiting->told, text);
 }
 
