@@ -12,7 +12,7 @@
 #define EXPANDED_A_BYTE 32u         /* for each byte of its text, */
 #define EXPANDED_MOST (64ull << 20) /* and at most */
 #define WORK_FREE (1u << 20)        /* the same of steps of checking, */
-#define WORK_A_BYTE 256u            /* for each byte of the text and of what lets stand for */
+#define WORK_A_BYTE 128u            /* for each byte of the text and of what lets stand for */
 #define WORK_MOST (1ull << 27)
 
 static uint64_t bound(uint64_t start, uint64_t each, uint64_t bytes, uint64_t most)
