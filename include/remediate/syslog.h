@@ -55,6 +55,9 @@ struct remed_syslog_frames_opts {
     remed_syslog_frame_fn frame; /**< not NULL; may not free the deframer */
     void *context;         /**< for @c frame */
     const struct remed_allocator *allocator; /**< NULL: malloc */
+    uint32_t whole_buffer; /**< 1: the buffer has room for the longest frame from the beginning, so that
+                                no frame is lost for want of memory; 0, the default: it grows */
+    uint32_t reserved;     /**< zero */
 };
 
 /** Counters of a deframer. */
@@ -74,7 +77,8 @@ REMED_API void remed_syslog_frames_opts_init(struct remed_syslog_frames_opts *op
  * @param[out] frames to be freed with remed_syslog_frames_free(); untouched on failure; not NULL
  * @param opts not NULL: the callback has no default
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of its range; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of its range, or a reserved member that is not zero;
+ *         ::REMED_ENOMEM
  */
 REMED_API int remed_syslog_frames_new(struct remed_syslog_frames **frames,
                                       const struct remed_syslog_frames_opts *opts,

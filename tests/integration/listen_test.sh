@@ -248,6 +248,43 @@ same "7 2" "$(told hostile 'report["records"], report["lost"]')"
 same True "$(told hostile 'of("syslog+tcp", "refused") >= 70 and of("syslog+tcp", "cut") == 1')"
 [ "$(stat -c %s "$work/unmatched")" -le 65536 ] || complain "the sample has grown beyond its bound"
 
+echo "connections before the first record: descriptors are left for it, and places for others"
+# exhaust MAX_PER_ADDRESS: 400 connections of 40 addresses at a limit of 128 descriptors, then lines
+exhaust() {
+    repository=exhausted$1
+    (ulimit -n 128 && exec "$remediate" listen "syslog+tcp://127.0.0.1:$tcp" --max-per-address "$1" --rules ulogd2 \
+        --json "file://$work/$repository" >"$work/exhausted.out" 2>"$work/exhausted.err") &
+    echo $! >"$work/exhausted.pid"
+    await_start exhausted
+    flows 1 20 | sed 's/^/<30>Nov 24 10:00:00 gw ulogd[5]: /' >"$work/late"
+    python3 - "$tcp" "$work/late" <<'END'
+import socket, sys, time
+def connect(address):
+    made = socket.socket()
+    made.bind((address, 0))
+    made.settimeout(5)
+    try:
+        made.connect(("127.0.0.1", int(sys.argv[1])))
+    except OSError:
+        pass
+    return made
+good = connect("127.0.1.1")
+time.sleep(0.3)
+held = [connect("127.0.0.%d" % (i % 40 + 1)) for i in range(400)]
+time.sleep(0.5)
+good.sendall(open(sys.argv[2], "rb").read())
+time.sleep(0.5)
+END
+    await_records "$repository" 20
+    stop exhausted
+    grep -q 'limit of descriptors is 128' "$work/exhausted.err" || complain "a lower limit was not told"
+    grep -q 'refused a connection' "$work/exhausted.err" || complain "refusals were not told"
+    [ "$(wc -l <"$work/exhausted.err")" -le 4 ] || complain "refusals fill the log"
+}
+exhaust 1024
+exhaust 2
+same 320 "$(told exhausted 'of("syslog+tcp", "refused")')" # two of each of 40
+
 echo "senders beyond the table's size; hosts behind a relay"
 seq 1 3000 | awk '{ printf "<30>Nov 24 10:00:00 host%d ulogd[5]: x\n", $1 }' >"$work/hosts"
 "$remediate" listen - --by-host --rules ulogd2 --json "file://$work/hosted" <"$work/hosts" >"$work/hosts.out"
@@ -325,6 +362,43 @@ else
     echo "  left out: built without libremediate-crypto"
 fi
 
+echo "standard input that can't be read is no end; one that is closed neither"
+for input in 'exec <"$work"' 'exec <&-'; do
+    code=0
+    (eval "$input"; exec "$remediate" listen - --rules ulogd2 "file://$work/bad" >"$work/bad.out" 2>"$work/bad.err") || code=$?
+    same 1 "$code"
+    grep -q 'standard input: ' "$work/bad.err" || complain "the error of reading was not told"
+done
+echo "descriptors 0 to 2 closed: none of them becomes a segment"
+flows 1 50 | sed 's/^/Nov 24 10:00:00 gw ulogd[5]: /' >"$work/few"
+"$remediate" listen "file://$work/few?from=begin&state=$work/few.state" --rules ulogd2 "file://$work/closed" <&- >&- 2>&- &
+echo $! >"$work/closed.pid"
+await_records closed 50
+kill "$(cat "$work/closed.pid")"
+wait "$(cat "$work/closed.pid")" || true # its table could not be printed
+rm "$work/closed.pid"
+
+echo "state files and samples are nobody else's"
+same 600 "$(stat -c %a "$work/few.state")"
+(umask 000; echo 'of no rule' | "$remediate" listen - --rules ulogd2 --unmatched "$work/open" "file://$work/x" >"$work/open.out")
+same 600 "$(stat -c %a "$work/open")"
+if [ -w /dev/full ]; then
+    code=0
+    echo 'of no rule' | "$remediate" listen - --rules ulogd2 --unmatched /dev/full "file://$work/x" >"$work/full.out" 2>"$work/full.err" || code=$?
+    same 1 "$code"
+    same 1 "$(grep -c '/dev/full' "$work/full.err")"
+fi
+
+echo "waiting is told, once"
+if "$remediate" publish --help | grep -q kafka:; then
+    code=0
+    timeout --preserve-status 5 "$remediate" listen "file://$work/many?from=begin" --rules ulogd2 --wait 1s \
+        kafka://127.0.0.1:1/nobody >"$work/waits.out" 2>"$work/waits.err" || code=$?
+    same 1 "$code"
+    grep -q 'waits: ' "$work/waits.err" || complain "nobody was told what is waited for"
+    [ "$(grep -c 'waits: ' "$work/waits.err")" -le 3 ] || complain "it was told too often"
+fi
+
 echo "errors"
 refused() { # refused STATUS PATTERN ARGUMENT...
     status=$1 pattern=$2 code=0
@@ -342,6 +416,16 @@ refused 1 "can't be used" --rules ulogd2 "syslog+tls://127.0.0.1:$tls?cert=$work
 refused 1 'HOST:PORT' --rules ulogd2 "syslog://::1:514" "file://$work/x"
 refused 1 "no parameter 'idle'" --rules ulogd2 "syslog://127.0.0.1:$udp?idle=1s" "file://$work/x"
 refused 1 'from is end or begin' --rules ulogd2 "file://$log?from=here" "file://$work/x"
+refused 1 'belongs to' --rules ulogd2 "file://$log?state=$work/few.state" "file://$work/x"
+refused 1 'another input has it' --rules ulogd2 "file://$log?state=$work/one" "file://$work/few?state=$work/one" "file://$work/x"
+refused 1 'nothing/there' --rules ulogd2 "file://$log?state=$work/nothing/there" "file://$work/x"
+refused 2 'no number' --rules ulogd2 --max-per-address 0 - "file://$work/x"
+for uri in 'redis://me:SECRET@127.0.0.1:99999/s?x=SECRET' 'kafka://me:SECRET@127.0.0.1:1/t?sasl.password=SECRET'; do
+    refused 1 . --rules ulogd2 - "$uri"
+    ! grep SECRET "$work/refused.err" || complain "a secret was told"
+    refused 1 . --rules ulogd2 "$(echo "$uri" | sed 's/^[a-z]*/syslog+tcp/')" "file://$work/x"
+    ! grep SECRET "$work/refused.err" || complain "a secret was told"
+done
 nc -l 127.0.0.1 "$tcp" >/dev/null &
 echo $! >"$work/nc.pid"
 sleep 0.3

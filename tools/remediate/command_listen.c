@@ -7,11 +7,10 @@
  */
 #include "listening.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/resource.h>
 
 static const char help[] =
     "Usage: remediate listen INPUT... --rules NAME|FILE [OPTION]... URI\n"
@@ -45,6 +44,9 @@ static const char help[] =
     "      --unmatched FILE  where lines go that no rule matched\n"
     "      --sample 1/N      one of N of them (default: 1/1)\n"
     "      --unmatched-size SIZE most bytes of it (default: 64MiB)\n"
+    "      --max-connections N  most at a time (default: 1024)\n"
+    "      --max-per-address N  most of one address (IPv4 /32, IPv6 /64) at a time (default: an\n"
+    "                        eighth of all)\n"
     "      --by-host         sources are the hosts that lines name, as behind a relay\n"
     "      --stats TIME      the table every TIME on standard error; SIGUSR1 asks for one\n"
     "      --json            the table as one JSON object\n"
@@ -66,6 +68,8 @@ enum long_option {
     UNMATCHED,
     SAMPLE,
     UNMATCHED_SIZE,
+    MAX_CONNECTIONS,
+    MAX_PER_ADDRESS,
     BY_HOST,
     STATS,
     JSON
@@ -112,9 +116,34 @@ static int set_record_option(struct listening *listening, int option)
     }
 }
 
+/* How many may connect, and who they are. */
+static int set_listener_option(struct listening *listening, int option)
+{
+    struct remed_listener_opts *opts = &listening->listener_opts;
+    uint64_t number = 0;
+    int code;
+    switch (option) {
+    case MAX_CONNECTIONS:
+        code = value_of(read_number(optarg, 1, 65536, &number), "number from 1 to 65536");
+        opts->max_connections = (uint32_t)number;
+        return code;
+    case MAX_PER_ADDRESS:
+        code = value_of(read_number(optarg, 1, 65536, &number), "number from 1 to 65536");
+        opts->max_per_address = (uint32_t)number;
+        return code;
+    case BY_HOST:
+        opts->by_host = 1;
+        return 0;
+    default:
+        return -1;
+    }
+}
+
 static int set_option(struct listening *listening, int option, char **argv)
 {
     int code = set_record_option(listening, option);
+    if (code < 0)
+        code = set_listener_option(listening, option);
     if (code >= 0)
         return code;
     switch (option) {
@@ -141,9 +170,6 @@ static int set_option(struct listening *listening, int option, char **argv)
                         "sample such as 1/100");
     case UNMATCHED_SIZE:
         return value_of(read_size(optarg, &listening->unmatched.most), "size such as 64MiB");
-    case BY_HOST:
-        listening->listener_opts.by_host = 1;
-        return 0;
     case STATS:
         return value_of(read_time(optarg, &listening->stats_every), "time such as 10s");
     case JSON:
@@ -169,14 +195,26 @@ static int open_repository(struct listening *listening, const char *uri)
     int code = load_signer(&listening->keys, listening->key_file, (uint32_t)listening->key_number);
     if (code != EXIT_OK)
         return code;
+    waiting_init(&listening->waiting, uri);
     listening->publisher_opts.mac = keys_mac(&listening->keys);
     listening->publisher_opts.key_id = listening->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
     if (remed_publisher_new(&listening->publisher, uri, &transport, &listening->publisher_opts,
                             &error) < 0)
-        return fail("%s: %s", uri, error.message);
+        return fail_at(uri, error.message);
     return EXIT_OK;
+}
+
+/* Makes room for the connections that are asked for, as far as the hard limit lets. */
+static void raise_limit(uint32_t connections)
+{
+    struct rlimit files;
+    rlim_t wanted = (rlim_t)connections + 256;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &files); /* else the listener fits what there is, and says so */
 }
 
 static int open_all(struct listening *listening, char **inputs, int count)
@@ -186,14 +224,12 @@ static int open_all(struct listening *listening, char **inputs, int count)
         unmatched_open(&listening->unmatched) != EXIT_OK)
         return EXIT_FAILED;
     listening->listener_opts.log.write = on_log;
-    if (getrandom(listening->listener_opts.seed, sizeof listening->listener_opts.seed, 0) !=
-        (ssize_t)sizeof listening->listener_opts.seed)
-        return fail("no random numbers: %s", strerror(errno));
+    raise_limit(listening->listener_opts.max_connections);
     if (remed_listener_new(&listening->listener, &listening->listener_opts, &error) < 0)
         return fail("%s", error.message);
     for (int i = 0; i < count - 1; i++)
         if (remed_listener_add(listening->listener, inputs[i], &error) < 0)
-            return fail("%s: %s", inputs[i], error.message);
+            return fail_at(inputs[i], error.message);
     return open_repository(listening, inputs[count - 1]);
 }
 
@@ -230,6 +266,8 @@ static int read_options(struct listening *listening, int argc, char **argv)
         {"unmatched", required_argument, NULL, UNMATCHED},
         {"sample", required_argument, NULL, SAMPLE},
         {"unmatched-size", required_argument, NULL, UNMATCHED_SIZE},
+        {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
+        {"max-per-address", required_argument, NULL, MAX_PER_ADDRESS},
         {"by-host", no_argument, NULL, BY_HOST},
         {"stats", required_argument, NULL, STATS},
         {"json", no_argument, NULL, JSON},

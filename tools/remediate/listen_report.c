@@ -68,10 +68,11 @@ static void report_object(const struct listening *listening, FILE *out,
     for (unsigned i = 0; i < REMED_LOG_OUTCOMES; i++)
         fprintf(out, ",\"%s\":%" PRIu64, remed_log_outcome_name(i), interpreter->outcomes[i]);
     fprintf(out,
-            ",\"given\":%" PRIu64 ",\"published\":%" PRIu64 ",\"delivered\":%" PRIu64
-            ",\"pending\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"sample_left_out\":%" PRIu64 "}\n",
-            interpreter->records, records->published, records->delivered, records->pending,
-            (uint64_t)interpreter->held, listening->unmatched.left_out);
+            ",\"failed_inputs\":%" PRIu32 ",\"given\":%" PRIu64 ",\"published\":%" PRIu64
+            ",\"delivered\":%" PRIu64 ",\"pending\":%" PRIu64 ",\"waiting\":%" PRIu64
+            ",\"sample_left_out\":%" PRIu64 "}\n",
+            lines->failed, interpreter->records, records->published, records->delivered,
+            records->pending, (uint64_t)interpreter->held, listening->unmatched.left_out);
 }
 
 void listening_report(const struct listening *listening, FILE *out)
@@ -99,6 +100,8 @@ void listening_report(const struct listening *listening, FILE *out)
             ", delivered %" PRIu64 ", pending %" PRIu64 "\n",
             lines.lost, interpreter->records, records.published, records.delivered,
             records.pending + interpreter->held);
+    if (lines.failed > 0)
+        fprintf(out, "inputs that can't be read %" PRIu32 "\n", lines.failed);
     if (listening->unmatched.left_out > 0)
         fprintf(out, "unmatched lines left out of the full sample %" PRIu64 "\n",
                 listening->unmatched.left_out);

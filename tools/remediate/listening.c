@@ -66,12 +66,15 @@ static int flush_records(struct listening *listening)
 static int on_line(void *context, const struct remed_listener_line *line)
 {
     struct listening *listening = context;
+    uint64_t failed = listening->interpreter.failed;
     if (line->cut) /* half a port is a port too, and another */
         return 0;
     if (!interpreter_take(&listening->interpreter, line)) {
         remed_listener_unmatched(listening->listener, line->source);
         unmatched_take(&listening->unmatched, line->text, line->length);
     }
+    if (failed == 0 && listening->interpreter.failed > 0)
+        fail("no memory for a line's record, which is lost; positions of files stay from now on");
     return !interpreter_has_room(&listening->interpreter);
 }
 
@@ -83,14 +86,28 @@ static void on_delivered(void *context, uint64_t tag, int code)
         listening->unsafe--;
 }
 
+/* Writes down what was marked, unless a record from before it was lost. A fault is told once. */
+static int commit_positions(struct listening *listening)
+{
+    struct remed_error error;
+    if (listening->lost_some || listening->interpreter.failed > 0)
+        return EXIT_OK;
+    if (remed_listener_commit(listening->listener, &error) == 0) {
+        listening->position_fault[0] = '\0';
+        return EXIT_OK;
+    }
+    if (strcmp(listening->position_fault, error.message) != 0)
+        fail("%s; tried again", error.message);
+    strcpy(listening->position_fault, error.message);
+    return EXIT_FAILED;
+}
+
 static void keep_positions(struct listening *listening, uint64_t now)
 {
     struct remed_publisher_stats stats;
-    struct remed_error error;
     if (listening->is_marked && listening->unsafe == 0) {
         listening->is_marked = false;
-        if (!listening->lost_some && remed_listener_commit(listening->listener, &error) < 0)
-            fail("%s", error.message);
+        commit_positions(listening);
     }
     if (listening->is_marked || now < listening->mark_due || listening->interpreter.held > 0)
         return;
@@ -142,19 +159,57 @@ static int await(const struct listening *listening, bool reads, uint64_t until,
     return EXIT_OK;
 }
 
+/* An input that can't be read any more ends alone: the others go on, and the exit status tells. */
+static int outlive_input(struct listening *listening, const char *message)
+{
+    struct remed_listener_stats stats;
+    remed_listener_stats(listening->listener, &stats, sizeof stats);
+    listening->listener_failed = stats.failed <= listening->failed_inputs;
+    listening->failed_inputs = stats.failed;
+    fail("%s", message);
+    return listening->listener_failed ? EXIT_FAILED : EXIT_OK;
+}
+
 /* One turn; *more: there are lines at once. */
 static int take_turn(struct listening *listening, bool reads, bool *more)
 {
     struct remed_error error;
     int rc = reads ? remed_listener_process(listening->listener, monotonic_ns(), &error) : 0;
-    if (rc < 0)
-        return fail("%s", error.message);
+    if (rc < 0 && outlive_input(listening, error.message) != EXIT_OK)
+        return EXIT_FAILED;
     *more = rc > 0;
     if (flush_records(listening) != EXIT_OK)
         return EXIT_FAILED;
     if (remed_publisher_process(listening->publisher, monotonic_ns(), &error) < 0)
         return fail("%s", error.message);
     return EXIT_OK;
+}
+
+/* Whether records are under way and no report came for a second. */
+static bool is_stuck(struct listening *listening, uint64_t now)
+{
+    struct remed_publisher_stats stats;
+    remed_publisher_stats(listening->publisher, &stats, sizeof stats);
+    if (stats.pending == 0 || stats.delivered != listening->reported || listening->moved == 0) {
+        listening->reported = stats.delivered;
+        listening->moved = now;
+    }
+    return now - listening->moved >= SECOND;
+}
+
+/* Tells what is waited for: the library's words where it has some. */
+static void tell_waiting(struct listening *listening, uint64_t until)
+{
+    char text[WAITING_TEXT];
+    uint64_t now = monotonic_ns();
+    bool stuck = is_stuck(listening, now);
+    if (remed_publisher_waiting(listening->publisher, text, sizeof text) == 0) {
+        if (listening->interpreter.held > 0)
+            snprintf(text, sizeof text, "the repository takes no more records");
+        else if (stuck)
+            snprintf(text, sizeof text, "the repository does not acknowledge records");
+    }
+    waiting_look(&listening->waiting, text, until, now);
 }
 
 static bool has_inputs(const struct listening *listening)
@@ -177,6 +232,7 @@ static int listen_on(struct listening *listening, const sigset_t *waiting)
         uint64_t now = monotonic_ns();
         answer_requests(listening, now);
         keep_positions(listening, now);
+        tell_waiting(listening, UINT64_MAX);
         if (now - flushed >= SECOND) {
             unmatched_flush(&listening->unmatched);
             flushed = now;
@@ -204,6 +260,7 @@ static int drain(struct listening *listening, const sigset_t *waiting)
         code = await(listening, false, until, waiting, &readable);
         if (code == EXIT_OK)
             code = take_turn(listening, false, &more);
+        tell_waiting(listening, until);
     }
     return code;
 }
@@ -211,10 +268,10 @@ static int drain(struct listening *listening, const sigset_t *waiting)
 /* Closes the publisher: what its spool keeps is safe, what else it had is lost. */
 static int finish(struct listening *listening, int code)
 {
-    struct remed_publisher_stats stats;
+    struct remed_listener_stats lines;
     struct remed_error error;
     listening_report(listening, stdout);
-    remed_publisher_stats(listening->publisher, &stats, sizeof stats);
+    remed_listener_stats(listening->listener, &lines, sizeof lines);
     uint64_t left = listening->interpreter.held + listening->interpreter.failed;
     listening->is_marked = false;
     if (left == 0)
@@ -225,9 +282,11 @@ static int finish(struct listening *listening, int code)
         return fail("%s", error.message);
     if (left > 0)
         return fail("%llu records were not published", (unsigned long long)left);
-    if (!listening->lost_some && remed_listener_commit(listening->listener, &error) < 0)
-        return fail("%s", error.message);
-    return listening->lost_some ? EXIT_FAILED : code;
+    if (commit_positions(listening) != EXIT_OK || listening->lost_some)
+        return EXIT_FAILED;
+    if (lines.failed > 0)
+        return fail("%u inputs could not be read to their end", lines.failed);
+    return code;
 }
 
 int listening_run(struct listening *listening)
@@ -237,8 +296,11 @@ int listening_run(struct listening *listening)
     listening->stats_due =
         listening->stats_every != UINT64_MAX ? monotonic_ns() + listening->stats_every : UINT64_MAX;
     int code = listen_on(listening, &waiting);
-    if (code == EXIT_OK)
-        code = drain(listening, &waiting);
+    if (code == EXIT_OK || listening->listener_failed) {
+        int drained = drain(listening, &waiting);
+        code = code == EXIT_OK ? drained : code;
+    }
+    waiting_end(&listening->waiting);
     return finish(listening, code);
 }
 

@@ -10,6 +10,7 @@
 
 #include "carry.h"
 #include "keys.h"
+#include "waiting.h"
 
 #include <remediate/listener.h>
 
@@ -24,6 +25,7 @@ struct unmatched {
     uint64_t every; /* one of so many */
     uint64_t most, written;
     uint64_t seen, left_out; /* of those that were to be written, for want of room */
+    int fault;               /* errno of writing, told; 0: none */
 };
 
 /* Rule sets, and the records that they gave and that the publisher has not taken yet. */
@@ -53,7 +55,11 @@ struct listening {
     uint64_t wait;
     uint64_t tag;                        /* of the next record */
     uint64_t mark_tag, mark_due, unsafe; /* unsafe: records before the mark without report */
-    bool is_marked, lost_some, json;
+    uint32_t failed_inputs;              /* that were told of */
+    struct waiting waiting;
+    uint64_t reported, moved; /* records delivered, when that changed last; which was then */
+    char position_fault[REMED_ERROR_MESSAGE_SIZE]; /* as it was told last */
+    bool is_marked, lost_some, listener_failed, json;
 };
 
 bool interpreter_init(struct interpreter *interpreter);

@@ -2,6 +2,8 @@
 /* The command line's front door: which command, help, version. Threads: one. */
 #include "tool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -26,6 +28,17 @@ static const char help[] =
     "\n"
     "Exit status: 0 success, 1 failure, 2 wrong usage.\n";
 
+/* A descriptor 0, 1 or 2 that is closed would be the number of the next file that is opened, and
+ * what is read or told would go there. What holds its place can't be read or written. */
+static bool hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -36,6 +49,8 @@ int main(int argc, char **argv)
                     {"watch", command_watch},   {"snapshot", command_snapshot},
                     {"audit", command_audit},   {"listen", command_listen},
                     {"parse", command_parse},   {"rules", command_rules}};
+    if (!hold_standard_descriptors())
+        return EXIT_FAILED;
     know_arguments(argc - 1, argv + 1);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report */
     if (argc < 2)

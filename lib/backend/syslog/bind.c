@@ -87,6 +87,10 @@ int remed_bind_network(const struct remed_uri *uri, int type, const char *port,
                         uri->scheme);
         return -1;
     }
+    if (strchr(host, '@') != NULL) { /* it may be a password */
+        remed_error_set(error, REMED_EINVAL, "%s: an input has no user or password", uri->scheme);
+        return -1;
+    }
     bool any = host[0] == '\0';
     int rc = getaddrinfo(any ? "::" : host, service, &hints, &found);
     int fd = -1;

@@ -10,6 +10,7 @@
 
 #include "driver/syslog/syslog.h"
 
+#include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 
@@ -124,8 +125,16 @@ void remed_datagrams_ready(struct remed_listener *listener, struct watch *watch,
     struct input *input = (struct input *)(void *)watch;
     (void)events;
     int count = receive(listener->datagrams, watch->fd);
+    if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        if (!input->failing)
+            remed_listener_say(listener, REMED_LOG_WARNING, "%s: cannot read: %s; tried again",
+                               remed_source(listener, input->row)->name, strerror(errno));
+        input->failing = true;
+        remed_listener_pause(listener, input);
+    }
     if (count <= 0)
         return;
+    input->failing = false;
     listener->received = remed_listener_clock();
     listener->rest = (struct rest){.datagrams = input, .end = (size_t)count};
     remed_datagrams_hand_out(listener);

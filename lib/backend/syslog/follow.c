@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 #define POLL_DEFAULT (200 * 1000000ull)
+#define POLL_LEAST 1000000ull
+#define POLL_MOST (3600 * REMED_NS_PER_S)
 #define QUIET_NS (5 * REMED_NS_PER_S) /* after which an old file is left */
 #define READS_A_LOOK 16
-#define FILES 3 /* the one that has the name, and those that had it before */
 
 struct reading {
     int fd; /* -1: none */
@@ -33,10 +34,11 @@ struct reading {
 struct follow {
     struct remed_listener *listener;
     struct input *input;
-    struct reading reading[FILES]; /* the newest first; their frames are made once */
+    struct reading reading[FILES]; /* the newest first; their frames are kept */
     uint64_t poll, due;
-    struct position marked[FILES];
-    unsigned mark_count;
+    struct position marked[FILES], saved[FILES];
+    unsigned mark_count, saved_count;
+    int fault, told; /* errno of this look, and as it was last told; 0: none */
     char path[1024], state[1024];
 };
 
@@ -57,41 +59,68 @@ static int make_frames(struct follow *follow, struct remed_syslog_frames **frame
     opts.frame = on_frame;
     opts.context = follow;
     opts.allocator = &follow->listener->allocator;
+    opts.whole_buffer = 1; /* a line lost for want of memory would lie before the position */
     return remed_syslog_frames_new(frames, &opts, NULL);
 }
 
-/* Learns the file's beginning, as far as it was read. */
-static void learn_beginning(struct reading *reading)
+static void note_fault(struct follow *follow, int number)
 {
-    uint32_t most = reading->at.offset < PRINT_BYTES ? (uint32_t)reading->at.offset : PRINT_BYTES;
-    uint64_t sum;
-    if (reading->at.summed < most && remed_position_sum(reading->fd, most, &sum) == 0) {
-        reading->at.sum = sum;
-        reading->at.summed = most;
-    }
+    follow->fault = number;
 }
 
-/* Begins to read an open file at an offset. */
-static void take(struct reading *reading, int fd, uint64_t offset)
+/* Each change is told once: what can't be read is looked at again and again. */
+static void tell_fault(struct follow *follow)
 {
-    struct stat state = {.st_size = 0};
-    fstat(fd, &state);
+    follow->input->failing = follow->fault != 0;
+    if (follow->fault == follow->told)
+        return;
+    follow->told = follow->fault;
+    if (follow->fault != 0)
+        remed_listener_say(follow->listener, REMED_LOG_WARNING, "%s: cannot read: %s; tried again",
+                           follow->path, strerror(follow->fault));
+    else
+        remed_listener_say(follow->listener, REMED_LOG_NOTICE, "%s: can be read again",
+                           follow->path);
+}
+
+/* Learns the file's beginning, as far as it is there: what was written once stays. */
+static void learn_beginning(struct reading *reading)
+{
+    uint64_t sum;
+    uint32_t summed;
+    if (reading->at.summed == PRINT_BYTES || remed_position_learn(reading->fd, &sum, &summed) < 0 ||
+        summed <= reading->at.summed)
+        return;
+    reading->at.sum = sum;
+    reading->at.summed = summed;
+}
+
+/* Begins to read an open file at an offset; false: it can't be, errno says why. */
+static bool take(struct follow *follow, struct reading *reading, int fd, uint64_t offset)
+{
+    struct stat state;
+    if (reading->frames == NULL && make_frames(follow, &reading->frames) < 0) {
+        errno = ENOMEM;
+        return false;
+    }
+    if (fstat(fd, &state) < 0)
+        return false;
     reading->fd = fd;
     reading->at = (struct position){
         .device = (uint64_t)state.st_dev, .inode = (uint64_t)state.st_ino, .offset = offset};
     learn_beginning(reading);
+    return true;
 }
 
 static int open_regular(const char *path)
 {
     struct stat state;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0 && fstat(fd, &state) == 0 && !S_ISREG(state.st_mode)) {
-        close(fd);
-        errno = EINVAL;
-        return -1;
-    }
-    return fd;
+    if (fd < 0 || (fstat(fd, &state) == 0 && S_ISREG(state.st_mode)))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
 }
 
 static void leave(struct reading *reading)
@@ -101,15 +130,17 @@ static void leave(struct reading *reading)
     reading->fd = -1;
 }
 
-/* Reads once; above 0: bytes, 0: no more now. A file that can't be read gives no more. */
-static size_t read_once(struct follow *follow, struct reading *reading)
+/* Reads once; above 0: bytes, 0: no more now, -1: a fault, which is no end. */
+static ssize_t read_once(struct follow *follow, struct reading *reading)
 {
     struct remed_listener *listener = follow->listener;
     struct remed_syslog_frames_stats stats;
     ssize_t got =
         pread(reading->fd, listener->buffer, sizeof listener->buffer, (off_t)reading->at.offset);
+    if (got < 0 && errno != EINTR)
+        note_fault(follow, errno);
     if (got <= 0)
-        return 0;
+        return got;
     listener->received = remed_listener_clock();
     size_t taken = remed_syslog_frames_push(reading->frames, listener->buffer, (size_t)got);
     reading->at.offset += taken;
@@ -117,13 +148,13 @@ static size_t read_once(struct follow *follow, struct reading *reading)
     remed_syslog_frames_stats(reading->frames, &stats, sizeof stats);
     remed_source(listener, follow->input->row)->oversize += stats.oversize - reading->oversize;
     reading->oversize = stats.oversize;
-    return taken;
+    return (ssize_t)taken;
 }
 
 static bool read_on(struct follow *follow, struct reading *reading)
 {
     for (unsigned i = 0; i < READS_A_LOOK; i++)
-        if (read_once(follow, reading) == 0)
+        if (read_once(follow, reading) <= 0)
             return false;
         else if (follow->listener->stopped)
             break;
@@ -137,22 +168,26 @@ static void count_rotation(struct follow *follow, const char *what)
 }
 
 /* Shorter than it was, or longer, but with another beginning: it was written anew. */
-static bool is_truncated(const struct reading *reading)
+static bool is_truncated(struct follow *follow, const struct reading *reading)
 {
     struct stat state;
     uint64_t sum;
-    if (fstat(reading->fd, &state) < 0)
+    if (fstat(reading->fd, &state) < 0) {
+        note_fault(follow, errno);
         return false;
+    }
     if ((uint64_t)state.st_size <= reading->at.offset)
         return (uint64_t)state.st_size < reading->at.offset;
-    return remed_position_sum(reading->fd, reading->at.summed, &sum) < 0 ||
-           (reading->at.summed > 0 && sum != reading->at.sum);
+    int rc = remed_position_sum(reading->fd, reading->at.summed, &sum);
+    if (rc < 0)
+        note_fault(follow, errno);
+    return rc > 0 || (rc == 0 && reading->at.summed > 0 && sum != reading->at.sum);
 }
 
 /* What is held of a line is one that was cut. */
 static void look_for_truncation(struct follow *follow, struct reading *reading)
 {
-    if (!is_truncated(reading))
+    if (!is_truncated(follow, reading))
         return;
     count_rotation(follow, "was truncated");
     remed_syslog_frames_end(reading->frames);
@@ -160,13 +195,27 @@ static void look_for_truncation(struct follow *follow, struct reading *reading)
     reading->at.summed = 0;
 }
 
+/* The oldest is left; what it still has is told of. */
+static void leave_oldest(struct follow *follow)
+{
+    struct reading *oldest = &follow->reading[FILES - 1];
+    struct stat state;
+    if (oldest->fd < 0)
+        return;
+    if (fstat(oldest->fd, &state) < 0 || (uint64_t)state.st_size > oldest->at.offset)
+        remed_listener_say(follow->listener, REMED_LOG_WARNING,
+                           "%s: more than %d files had this name at a time; the oldest was not "
+                           "read to its end",
+                           follow->path, FILES);
+    leave(oldest);
+}
+
 /* Makes the first place free: who had it is an old one now, and the oldest is left. */
 static struct reading *make_place(struct follow *follow)
 {
     struct reading *reading = follow->reading;
     if (reading[0].fd >= 0) {
-        if (reading[FILES - 1].fd >= 0)
-            leave(&reading[FILES - 1]);
+        leave_oldest(follow);
         const struct reading free_one = reading[FILES - 1];
         memmove(reading + 1, reading, (FILES - 1) * sizeof *reading);
         reading[0] = free_one;
@@ -180,25 +229,40 @@ static void look_for_another(struct follow *follow)
 {
     struct stat state;
     const struct reading *now = follow->reading;
-    if (stat(follow->path, &state) < 0 || !S_ISREG(state.st_mode))
+    if (stat(follow->path, &state) < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            note_fault(follow, errno);
         return; /* moved away, and none made yet: its writer still has it */
-    if (now->fd >= 0 && (uint64_t)state.st_dev == now->at.device &&
-        (uint64_t)state.st_ino == now->at.inode)
+    }
+    if (!S_ISREG(state.st_mode) || (now->fd >= 0 && (uint64_t)state.st_dev == now->at.device &&
+                                    (uint64_t)state.st_ino == now->at.inode))
         return;
     int fd = open_regular(follow->path);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != ENOENT)
+            note_fault(follow, errno);
         return;
+    }
+    if (fstat(fd, &state) < 0) {
+        note_fault(follow, errno);
+        close(fd);
+        return;
+    }
     if (now->fd >= 0)
         count_rotation(follow, "is another file now");
-    take(make_place(follow), fd, 0);
+    if (!take(follow, make_place(follow), fd, 0)) {
+        note_fault(follow, errno);
+        close(fd);
+    }
 }
 
 /* An old file, until it was quiet for a while. */
 static bool read_old(struct follow *follow, struct reading *reading)
 {
     uint64_t before = reading->at.offset, now = follow->listener->now;
+    follow->fault = 0;
     bool more = read_on(follow, reading);
-    if (reading->grew == 0 || reading->at.offset != before)
+    if (reading->grew == 0 || reading->at.offset != before || follow->fault != 0)
         reading->grew = now;
     else if (now - reading->grew >= QUIET_NS)
         leave(reading);
@@ -208,10 +272,14 @@ static bool read_old(struct follow *follow, struct reading *reading)
 bool remed_follow_read(struct remed_listener *listener, struct follow *follow)
 {
     bool more = false;
+    int fault = 0; /* of old files: each begins anew */
     follow->due = listener->now + follow->poll;
     for (unsigned i = FILES - 1; i > 0 && !more && !listener->stopped; i--)
-        if (follow->reading[i].fd >= 0)
+        if (follow->reading[i].fd >= 0) {
             more = read_old(follow, &follow->reading[i]);
+            fault = follow->fault != 0 ? follow->fault : fault;
+        }
+    follow->fault = fault;
     if (!more && !listener->stopped && follow->reading[0].fd >= 0) {
         look_for_truncation(follow, &follow->reading[0]);
         more = !listener->stopped && read_on(follow, &follow->reading[0]);
@@ -220,6 +288,8 @@ bool remed_follow_read(struct remed_listener *listener, struct follow *follow)
         look_for_another(follow);
     if (more || listener->stopped)
         follow->due = 0;
+    else
+        tell_fault(follow);
     return more;
 }
 
@@ -228,34 +298,93 @@ uint64_t remed_follow_due(const struct follow *follow)
     return follow->due;
 }
 
-/* Goes on where an earlier listener was: in the file itself, and in those that had its name and now
- * have another. False: there was none. */
-static bool resume(struct follow *follow, int fd)
+static int no_reading(const struct follow *follow, int number, struct remed_error *error)
 {
-    struct position positions[FILES];
-    unsigned count = 0;
-    bool named = false;
-    if (follow->state[0] != '\0')
-        count = remed_positions_load(follow->listener, follow->state, positions, FILES);
-    for (unsigned i = count; i-- > 0;) { /* the oldest first */
-        named = i == 0 && fd >= 0 && remed_position_fits(&positions[0], fd);
-        int found = named ? fd : remed_position_find(follow->path, &positions[i]);
-        if (found >= 0)
-            take(make_place(follow), found, positions[i].offset);
-        else if (positions[i].summed > 0)
+    int code = number == EACCES ? REMED_EPERM : REMED_EIO;
+    return remed_error_set(error, number == ENOMEM ? REMED_ENOMEM : code, "%s: %s", follow->path,
+                           strerror(number));
+}
+
+/* Goes on where an earlier listener was: in the file itself, and in those that had its name and now
+ * have another. *fd is that of the name or -1, and becomes -1 once it is a reading's. */
+static int resume(struct follow *follow, const struct positions *positions, int *fd,
+                  struct remed_error *error)
+{
+    for (unsigned i = positions->count; i-- > 0;) { /* the oldest first */
+        const struct position *at = &positions->each[i];
+        int fits = i == 0 && *fd >= 0 ? remed_position_fits(at, *fd) : 0;
+        if (fits < 0)
+            return no_reading(follow, errno, error);
+        int found = fits > 0 ? *fd : remed_position_find(follow->path, at, error);
+        if (found < -1)
+            return found;
+        if (found == -1 && at->summed > 0)
             remed_listener_say(follow->listener, REMED_LOG_WARNING,
                                "%s: a file that was read is not there any more; lines may be lost",
                                follow->path);
+        if (found == -1)
+            continue;
+        if (found == *fd)
+            *fd = -1;
+        if (!take(follow, make_place(follow), found, at->offset)) {
+            int number = errno;
+            close(found);
+            return no_reading(follow, number, error);
+        }
     }
-    if (count > 0 && !named && fd >= 0)
-        take(make_place(follow), fd, 0);
-    return count > 0;
+    return 0;
 }
 
-static int set_up(struct follow *follow, const struct remed_uri *uri, struct remed_error *error)
+/* Version 1 did not name its file, so only the file itself can show that it is the one. */
+static void check_unnamed(struct follow *follow, struct positions *positions, int fd)
+{
+    if (!positions->unnamed || fd < 0 || remed_position_fits(&positions->each[0], fd) > 0)
+        return;
+    *positions = (struct positions){.damaged = true};
+    remed_listener_say(follow->listener, REMED_LOG_WARNING,
+                       "%s: does not fit %s, and does not say what file it belongs to; %s is read "
+                       "from its beginning",
+                       follow->state, follow->path, follow->path);
+}
+
+/* Where reading begins: behind what was read, else at the beginning, else where `from` says. */
+static int begin(struct follow *follow, bool at_end, int *fd, struct remed_error *error)
+{
+    struct positions positions = {.count = 0};
+    struct stat state = {.st_size = 0};
+    int rc = 0;
+    if (follow->state[0] != '\0')
+        rc = remed_positions_load(follow->listener, follow->state, follow->path, &positions, error);
+    if (rc < 0)
+        return rc;
+    check_unnamed(follow, &positions, *fd);
+    rc = resume(follow, &positions, fd, error);
+    if (rc < 0 || *fd < 0)
+        return rc;
+    bool known = positions.count > 0 || positions.damaged;
+    if (!known && at_end && fstat(*fd, &state) < 0)
+        return no_reading(follow, errno, error);
+    if (!take(follow, make_place(follow), *fd, known || !at_end ? 0 : (uint64_t)state.st_size))
+        return no_reading(follow, errno, error);
+    *fd = -1;
+    return 0;
+}
+
+static bool is_state_taken(const struct follow *follow)
+{
+    const struct remed_listener *listener = follow->listener;
+    for (uint32_t i = 0; i < listener->input_count; i++) {
+        const struct follow *other = listener->inputs[i]->follow;
+        if (other != NULL && other != follow && strcmp(other->state, follow->state) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int read_parameters(struct follow *follow, const struct remed_uri *uri, bool *at_end,
+                           struct remed_error *error)
 {
     char from[8] = "end";
-    struct stat state;
     int rc = remed_uri_time(uri, "poll", &follow->poll, error);
     if (rc < 0)
         return rc;
@@ -265,18 +394,29 @@ static int set_up(struct follow *follow, const struct remed_uri *uri, struct rem
         (strcmp(from, "end") != 0 && strcmp(from, "begin") != 0))
         return remed_error_set(error, REMED_EINVAL,
                                "file: is /// and a path; from is end or begin");
+    if (follow->poll < POLL_LEAST || follow->poll > POLL_MOST)
+        return remed_error_set(error, REMED_EINVAL, "file: poll is 1ms to 1h");
+    if (follow->state[0] != '\0' && is_state_taken(follow))
+        return remed_error_set(error, REMED_EINVAL, "state %s: another input has it",
+                               follow->state);
     memcpy(follow->path, uri->path, strlen(uri->path) + 1);
-    for (unsigned i = 0; i < FILES; i++)
-        if (make_frames(follow, &follow->reading[i].frames) < 0)
-            return remed_error_set(error, REMED_ENOMEM, "no memory for a file");
+    *at_end = strcmp(from, "end") == 0;
+    return follow->state[0] != '\0' ? remed_positions_check(follow->state, error) : 0;
+}
+
+static int set_up(struct follow *follow, const struct remed_uri *uri, struct remed_error *error)
+{
+    bool at_end = true;
+    int rc = read_parameters(follow, uri, &at_end, error);
+    if (rc < 0)
+        return rc;
     int fd = open_regular(follow->path);
     if (fd < 0 && errno != ENOENT)
-        return remed_error_set(error, errno == EACCES ? REMED_EPERM : REMED_EIO, "%s: %s",
-                               follow->path, strerror(errno));
-    if (!resume(follow, fd) && fd >= 0)
-        take(follow->reading, fd,
-             strcmp(from, "end") == 0 && fstat(fd, &state) == 0 ? (uint64_t)state.st_size : 0);
-    return 0;
+        return no_reading(follow, errno, error);
+    rc = begin(follow, at_end, &fd, error);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 int remed_follow_new(struct remed_listener *listener, struct input *input,
@@ -306,10 +446,20 @@ void remed_follow_free(struct remed_listener *listener, struct follow *follow)
     remed_release(&listener->allocator, follow, sizeof *follow);
 }
 
+/* A file whose beginning could not be read would not be known again: its lines would be lost. */
+static bool can_be_marked(const struct follow *follow)
+{
+    for (unsigned i = 0; i < FILES; i++)
+        if (follow->reading[i].fd >= 0 && follow->reading[i].at.offset > 0 &&
+            follow->reading[i].at.summed == 0)
+            return false;
+    return follow->state[0] != '\0';
+}
+
 void remed_follow_mark(struct follow *follow)
 {
     follow->mark_count = 0;
-    if (follow->state[0] == '\0')
+    if (!can_be_marked(follow))
         return;
     for (unsigned i = 0; i < FILES; i++)
         if (follow->reading[i].fd >= 0) {
@@ -319,11 +469,27 @@ void remed_follow_mark(struct follow *follow)
         }
 }
 
+static bool is_saved(const struct follow *follow)
+{
+    bool same = follow->mark_count == follow->saved_count;
+    for (unsigned i = 0; same && i < follow->mark_count; i++) {
+        const struct position *a = &follow->marked[i], *b = &follow->saved[i];
+        same = a->device == b->device && a->inode == b->inode && a->offset == b->offset &&
+               a->sum == b->sum && a->summed == b->summed;
+    }
+    return same && access(follow->state, F_OK) == 0;
+}
+
 int remed_follow_commit(struct follow *follow, struct remed_error *error)
 {
-    if (follow->mark_count == 0)
+    if (follow->mark_count == 0 || is_saved(follow))
         return 0;
-    unsigned count = follow->mark_count;
+    int rc = remed_positions_save(follow->state, follow->path, follow->marked, follow->mark_count,
+                                  error);
+    if (rc < 0)
+        return rc;
+    memcpy(follow->saved, follow->marked, sizeof follow->saved);
+    follow->saved_count = follow->mark_count;
     follow->mark_count = 0;
-    return remed_positions_save(follow->state, follow->marked, count, error);
+    return 0;
 }

@@ -3,6 +3,7 @@
 #include "backend/syslog/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -41,6 +42,8 @@ static int open_stream(struct remed_listener *listener, struct input *input,
     input->watch.ready = remed_stream_accept;
     input->idle = IDLE_DEFAULT;
     int rc = remed_uri_time(uri, "idle", &input->idle, error);
+    if (rc == 0 && input->idle == 0)
+        rc = remed_error_set(error, REMED_EINVAL, "idle is above 0");
     return rc < 0 ? rc : watch_input(listener, input, error);
 }
 
@@ -118,9 +121,20 @@ static int open_file(struct remed_listener *listener, struct input *input,
     return rc < 0 ? rc : remed_follow_new(listener, input, uri, error);
 }
 
+/* Where the host has closed descriptor 0, something of our own may have its number. */
+static bool is_ours(const struct remed_listener *listener, int fd)
+{
+    bool ours = listener->epoll == fd;
+    for (uint32_t i = 0; i < listener->input_count; i++)
+        ours |= listener->inputs[i]->watch.fd == fd && listener->inputs[i]->kind != INPUT_PIPE;
+    return ours;
+}
+
 static int open_pipe(struct remed_listener *listener, struct input *input,
                      struct remed_error *error)
 {
+    if (is_ours(listener, STDIN_FILENO) || fcntl(STDIN_FILENO, F_GETFD) < 0)
+        return remed_error_set(error, REMED_EIO, "standard input: %s", strerror(EBADF));
     input->kind = INPUT_PIPE;
     input->watch.ready = remed_pipe_ready;
     int rc = remed_pipe_init(listener, input, error);

@@ -27,6 +27,7 @@ struct source; /* sources.c */
 struct tls_server;
 struct follow;
 struct datagrams;
+struct peer; /* peers.c */
 
 enum input_kind { INPUT_DATAGRAM, INPUT_STREAM, INPUT_FILE, INPUT_PIPE };
 
@@ -41,8 +42,9 @@ struct input {
     uint32_t row;     /* of its counters */
     uint32_t dropped; /* the kernel's counter, as last seen */
     bool ended;
-    bool always; /* standard input that epoll does not take: a regular file */
-    bool paused; /* no descriptors were left: no accept until the sweep */
+    bool always;  /* standard input that epoll does not take: a regular file */
+    bool paused;  /* reading or accepting failed: not again until the sweep */
+    bool failing; /* it can't be read: for now, or for good when it ended */
     uint64_t idle;
     struct tls_server *tls;
     struct follow *follow;
@@ -58,7 +60,10 @@ struct connection {
     struct connection *next, *previous;
     void *ssl; /* NULL without TLS */
     bool shaking;
-    uint64_t heard;    /* host's clock */
+    bool gave;         /* a whole line */
+    uint64_t made;     /* on the clock of heeded time */
+    uint64_t heard;    /* the same */
+    struct peer *peer; /* who else comes from there */
     uint64_t oversize; /* of its frames, as counted so far */
     uint32_t row;      /* for the time of one read */
     uint8_t family;    /* 4, 6; 0 on a local socket */
@@ -71,6 +76,12 @@ struct rest {
     struct input *pipe;
     size_t at, end; /* in the buffer; or datagrams */
     struct input *datagrams;
+};
+
+struct peers {
+    struct peer **heads;
+    uint32_t buckets;
+    uint64_t secret[2];
 };
 
 struct sources {
@@ -86,17 +97,24 @@ struct remed_listener {
     struct remed_allocator allocator;
     struct remed_listener_opts opts;
     int epoll;
-    uint64_t now;      /* host's clock, of this process */
+    uint64_t now;    /* host's clock, of this process, with its steps back taken out */
+    uint64_t heeded; /* time that passed while connections were read: they are idle by that alone */
+    uint64_t shift;  /* of the host's clock: the sum of its steps back */
     uint64_t received; /* wall clock, of this read */
     bool stopped, inside, doomed;
     struct sources sources;
+    struct peers peers;
     struct input *inputs[REMED_LISTENER_INPUTS_MAX];
     uint32_t input_count, connection_count;
     struct connection *connections;
     struct datagrams *datagrams; /* made with the first such input */
     struct rest rest;
     uint64_t sweep;
-    uint64_t said; /* when a refusal was last told of */
+    uint64_t said;       /* when a refusal was last told of */
+    uint64_t silent_due; /* when it is worth looking for silent connections again */
+    uint64_t refusals;   /* since then */
+    int broken;          /* errno of standard input, to be told by process */
+    bool lowered;        /* max_connections, and nobody was told yet */
     uint64_t lines;
     uint8_t buffer[READ_BYTES];
 };
@@ -112,9 +130,13 @@ void remed_listener_rewatch(const struct remed_listener *listener, struct watch 
 void remed_listener_line(struct remed_listener *listener, uint32_t row, const char *text,
                          size_t length, bool cut);
 uint64_t remed_listener_clock(void);
+/* Leaves an input alone until the sweep, as it would fail at once again. */
+void remed_listener_pause(struct remed_listener *listener, struct input *input);
+/* Takes up again those that were left alone; true: some fail still. */
+bool remed_listener_resume(struct remed_listener *listener);
 
 /* sources.c */
-int remed_sources_init(struct remed_listener *listener);
+int remed_sources_init(struct remed_listener *listener, struct remed_error *error);
 void remed_sources_fini(struct remed_listener *listener);
 struct remed_listener_source *remed_source(struct remed_listener *listener, uint32_t row);
 /* A row that stays. */
@@ -126,6 +148,20 @@ uint32_t remed_source_address(struct remed_listener *listener, uint32_t input, u
                               const uint8_t *address);
 uint32_t remed_source_host(struct remed_listener *listener, uint32_t input,
                            struct remed_syslog_text host);
+
+/* peers.c: who has how many connections, and how many there may be */
+int remed_peers_init(struct remed_listener *listener, struct remed_error *error);
+void remed_peers_fini(struct remed_listener *listener);
+/* Counts one more connection of an address (family 0: of the user of a local socket); false: no
+ * memory. */
+bool remed_peer_join(struct remed_listener *listener, struct connection *connection);
+void remed_peer_leave(struct remed_listener *listener, struct connection *connection);
+bool remed_peer_has_too_many(const struct remed_listener *listener,
+                             const struct connection *connection);
+/* Descriptors that connections leave to what else is opened: the next segment, a rotated file. */
+bool remed_peers_fit_descriptor(int fd);
+void remed_peers_fit_limit(struct remed_listener *listener);
+void remed_peers_tell_limit(struct remed_listener *listener);
 
 /* inputs.c */
 int remed_input_open(struct remed_listener *listener, struct input *input, const char *uri,

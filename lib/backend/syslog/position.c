@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Positions in files, kept over restarts. Threads: no state. */
+/*
+ * Positions in files, kept over restarts: a line that names the file they belong to, a line for
+ * each file that had that name, and a sum of it all, so that a position that is damaged, or of
+ * another file, is never gone on from.
+ *
+ * Threads: no state.
+ */
 #include "backend/syslog/follow.h"
+
+#include "base/private_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,108 +17,347 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define LINE_FORMAT "remediate-position 1 %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIx64 " %u\n"
-#define SCAN_FORMAT "remediate-position 1 %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNx64 " %u%c"
+#define MAGIC "remediate-position "
+#define FIRST_FORMAT MAGIC "1 %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNx64 " %u%n"
+#define LINE_FORMAT "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIx64 " %" PRIu32 "\n"
+#define SCAN_FORMAT "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNx64 " %" SCNu32 "%n"
+#define SUM_FORMAT "sum %016" PRIx64 "\n"
+#define SUM_BYTES 21u
+#define NAME_MAX_BYTES 3073u /* of a path of 1,023 bytes, with escapes */
+#define TEXT_MAX 8192u
+#define FRESH ".remediate-new"
+
+static uint64_t sum_of(const uint8_t *bytes, size_t length)
+{
+    uint64_t sum = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < length; i++)
+        sum = (sum ^ bytes[i]) * 1099511628211u;
+    return sum;
+}
+
+/* How many of the first `most` bytes there are, and their sum; -1 with errno. */
+static ssize_t sum_beginning(int fd, uint32_t most, uint64_t *sum)
+{
+    uint8_t bytes[PRINT_BYTES];
+    ssize_t got;
+    do
+        got = pread(fd, bytes, most, 0);
+    while (got < 0 && errno == EINTR);
+    if (got >= 0)
+        *sum = sum_of(bytes, (size_t)got);
+    return got;
+}
 
 int remed_position_sum(int fd, uint32_t most, uint64_t *sum)
 {
-    uint8_t bytes[PRINT_BYTES];
-    if (most > PRINT_BYTES || pread(fd, bytes, most, 0) != (ssize_t)most)
-        return -1;
-    *sum = 14695981039346656037u; /* FNV-1a */
-    for (uint32_t i = 0; i < most; i++)
-        *sum = (*sum ^ bytes[i]) * 1099511628211u;
-    return 0;
+    if (most > PRINT_BYTES)
+        return 1;
+    ssize_t got = sum_beginning(fd, most, sum);
+    return got < 0 ? -1 : got != (ssize_t)most;
 }
 
-bool remed_position_fits(const struct position *position, int fd)
+int remed_position_learn(int fd, uint64_t *sum, uint32_t *summed)
+{
+    ssize_t got = sum_beginning(fd, PRINT_BYTES, sum);
+    *summed = got > 0 ? (uint32_t)got : 0;
+    return got < 0 ? -1 : 0;
+}
+
+int remed_position_fits(const struct position *position, int fd)
 {
     struct stat state;
     uint64_t sum;
-    return fstat(fd, &state) == 0 && S_ISREG(state.st_mode) &&
-           (uint64_t)state.st_dev == position->device &&
-           (uint64_t)state.st_ino == position->inode &&
-           (uint64_t)state.st_size >= position->offset &&
-           remed_position_sum(fd, position->summed, &sum) == 0 && sum == position->sum;
-}
-
-static bool read_line(FILE *file, struct position *position)
-{
-    char line[160], newline = '\0';
-    return fgets(line, sizeof line, file) != NULL &&
-           sscanf(line, SCAN_FORMAT, &position->device, &position->inode, &position->offset,
-                  &position->sum, &position->summed, &newline) == 6 &&
-           newline == '\n' && position->summed <= PRINT_BYTES;
-}
-
-unsigned remed_positions_load(const struct remed_listener *listener, const char *path,
-                              struct position *positions, unsigned most)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        if (errno != ENOENT)
-            remed_listener_say(listener, REMED_LOG_WARNING, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &state) < 0)
+        return -1;
+    if (!S_ISREG(state.st_mode) || (uint64_t)state.st_dev != position->device ||
+        (uint64_t)state.st_ino != position->inode || (uint64_t)state.st_size < position->offset)
         return 0;
+    int rc = remed_position_sum(fd, position->summed, &sum);
+    return rc < 0 ? -1 : rc == 0 && sum == position->sum;
+}
+
+/* A path as one word. */
+static void put_name(char name[NAME_MAX_BYTES], const char *path)
+{
+    size_t at = 0;
+    for (; *path != '\0' && at + 4 <= NAME_MAX_BYTES; path++) {
+        uint8_t c = (uint8_t)*path;
+        if (c > ' ' && c < 0x7f && c != '%')
+            name[at++] = (char)c;
+        else
+            at += (size_t)snprintf(name + at, NAME_MAX_BYTES - at, "%%%02X", c);
     }
+    name[at] = '\0';
+}
+
+static bool read_line(const char **at, struct position *position, const char *format)
+{
+    int length = 0;
+    if (sscanf(*at, format, &position->device, &position->inode, &position->offset, &position->sum,
+               &position->summed, &length) != 5 ||
+        (*at)[length] != '\n' || position->summed > PRINT_BYTES)
+        return false;
+    *at += length + 1;
+    return true;
+}
+
+/* Version 1: each line has all that there is. */
+static bool read_first_version(const char *text, struct positions *positions)
+{
+    positions->unnamed = true;
+    while (*text != '\0') {
+        if (positions->count == FILES ||
+            !read_line(&text, &positions->each[positions->count], FIRST_FORMAT))
+            return false;
+        positions->count++;
+    }
+    return positions->count > 0;
+}
+
+static bool has_its_sum(const char *text, size_t length)
+{
+    char sum[SUM_BYTES + 1];
+    if (length < SUM_BYTES)
+        return false;
+    length -= SUM_BYTES;
+    snprintf(sum, sizeof sum, SUM_FORMAT, sum_of((const uint8_t *)text, length));
+    return strcmp(text + length, sum) == 0;
+}
+
+static bool read_version(const char *text, struct positions *positions, char name[NAME_MAX_BYTES])
+{
     unsigned count = 0;
-    while (count < most && read_line(file, &positions[count]))
-        count++;
-    bool whole = count > 0 && (count == most || feof(file));
-    fclose(file);
-    if (whole)
-        return count;
-    remed_listener_say(listener, REMED_LOG_WARNING, "%s: is no position; it is not used", path);
+    int length = 0;
+    if (!has_its_sum(text, strlen(text)) ||
+        sscanf(text, MAGIC "2 %u %3072s%n", &count, name, &length) != 2 || text[length] != '\n' ||
+        count > FILES)
+        return false;
+    text += length + 1;
+    while (positions->count < count)
+        if (!read_line(&text, &positions->each[positions->count++], SCAN_FORMAT))
+            return false;
+    return strlen(text) == SUM_BYTES;
+}
+
+/* The whole of a file with a NUL behind it; bytes, or -1 with errno: EFBIG when it is too long. */
+static ssize_t read_text(int fd, char text[TEXT_MAX])
+{
+    size_t length = 0;
+    while (length < TEXT_MAX) {
+        ssize_t got = read(fd, text + length, TEXT_MAX - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    if (length == TEXT_MAX) {
+        errno = EFBIG;
+        return -1;
+    }
+    text[length] = '\0';
+    return (ssize_t)length;
+}
+
+static int judge(const struct remed_listener *listener, const char *state, const char *path,
+                 const char *text, struct positions *positions, struct remed_error *error)
+{
+    char name[NAME_MAX_BYTES], own[NAME_MAX_BYTES];
+    unsigned version = 0;
+    int known = sscanf(text, MAGIC "%u ", &version);
+    if (known == 1 && version > 2)
+        return remed_error_set(error, REMED_EUNSUPPORTED,
+                               "state %s: is of a newer version than this library reads", state);
+    put_name(own, path);
+    if (version == 1 && read_first_version(text, positions))
+        return 0;
+    if (version == 2 && read_version(text, positions, name)) {
+        if (strcmp(name, own) == 0)
+            return 0;
+        return remed_error_set(
+            error, REMED_EINVAL,
+            "state %s: belongs to %.120s; each file needs a state file of its own", state, name);
+    }
+    *positions = (struct positions){.damaged = true};
+    remed_listener_say(listener, REMED_LOG_WARNING,
+                       "%s: is no position, or is damaged; %s is read from its beginning", state,
+                       path);
     return 0;
 }
 
-int remed_positions_save(const char *path, const struct position *positions, unsigned count,
-                         struct remed_error *error)
+int remed_positions_load(const struct remed_listener *listener, const char *state, const char *path,
+                         struct positions *positions, struct remed_error *error)
 {
-    char fresh[1100];
-    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
-        return remed_error_set(error, REMED_EIO, "%.80s: is too long a path", path);
-    FILE *file = fopen(fresh, "we");
-    bool done = file != NULL;
-    for (unsigned i = 0; i < count && done; i++)
-        done = fprintf(file, LINE_FORMAT, positions[i].device, positions[i].inode,
-                       positions[i].offset, positions[i].sum, positions[i].summed) > 0;
-    done = done && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    char text[TEXT_MAX];
+    *positions = (struct positions){.count = 0};
+    int fd = remed_private_open(AT_FDCWD, state, O_RDONLY, "state", error);
+    if (fd == REMED_ENOENT)
+        return 0;
+    if (fd < 0)
+        return fd;
+    ssize_t length = read_text(fd, text);
+    int number = errno;
+    close(fd);
+    if (length < 0 && number != EFBIG)
+        return remed_error_set(error, REMED_EIO, "state %s: %s", state, strerror(number));
+    if (length < 0 || strlen(text) != (size_t)length)
+        text[0] = '\0'; /* no text: damaged */
+    return judge(listener, state, path, text, positions, error);
+}
+
+/* The folder that a path names a file of. */
+static int folder_of(const char *path, char folder[1100])
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+    if (length >= 1100)
+        return -1;
+    memcpy(folder, length > 0 ? path : "./", length > 0 ? length : 2);
+    folder[length > 0 ? length : 2] = '\0';
+    return 0;
+}
+
+int remed_positions_check(const char *state, struct remed_error *error)
+{
+    char folder[1100];
+    if (folder_of(state, folder) < 0 || strlen(state) + sizeof FRESH > 1100)
+        return remed_error_set(error, REMED_EINVAL, "state %.80s: is too long a path", state);
+    if (access(folder, W_OK | X_OK) < 0)
+        return remed_error_set(error, errno == ENOENT ? REMED_ENOENT : REMED_EPERM,
+                               "state %s: no file can be made in %s: %s", state, folder,
+                               strerror(errno));
+    return 0;
+}
+
+/* What an earlier save left when its machine stopped: nothing, or the beginning of a position. */
+static bool is_leftover(const char *fresh)
+{
+    char head[sizeof MAGIC - 1];
+    struct stat status;
+    int fd = open(fresh, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    bool ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid();
+    ssize_t got = ours ? read(fd, head, sizeof head) : -1;
+    close(fd);
+    return got >= 0 && memcmp(head, MAGIC, (size_t)got) == 0;
+}
+
+static int open_fresh(const char *fresh, struct remed_error *error)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL;
+    int fd = remed_private_open(AT_FDCWD, fresh, flags, "state", error);
+    if (fd < 0 && errno == EEXIST && is_leftover(fresh) && unlink(fresh) == 0)
+        fd = remed_private_open(AT_FDCWD, fresh, flags, "state", error);
+    return fd;
+}
+
+static bool write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t put = write(fd, text, length);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return false;
+        text += put;
+        length -= (size_t)put;
+    }
+    return fsync(fd) == 0;
+}
+
+/* The new name outlives a crash once its folder is written. */
+static bool sync_folder(const char *path)
+{
+    char folder[1100];
+    int fd = folder_of(path, folder) == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return false;
+    bool done = fsync(fd) == 0 || errno == EINVAL; /* a file system that can't, and need not */
     int kept = errno;
-    if (file != NULL && fclose(file) != 0 && done) {
+    close(fd);
+    errno = kept;
+    return done;
+}
+
+static size_t put_text(char text[TEXT_MAX], const char *path, const struct position *positions,
+                       unsigned count)
+{
+    char name[NAME_MAX_BYTES];
+    put_name(name, path);
+    size_t at = (size_t)snprintf(text, TEXT_MAX, MAGIC "2 %u %s\n", count, name);
+    for (unsigned i = 0; i < count; i++)
+        at += (size_t)snprintf(text + at, TEXT_MAX - at, LINE_FORMAT, positions[i].device,
+                               positions[i].inode, positions[i].offset, positions[i].sum,
+                               positions[i].summed);
+    at += (size_t)snprintf(text + at, TEXT_MAX - at, SUM_FORMAT, sum_of((const uint8_t *)text, at));
+    return at;
+}
+
+int remed_positions_save(const char *state, const char *path, const struct position *positions,
+                         unsigned count, struct remed_error *error)
+{
+    char fresh[1100], text[TEXT_MAX];
+    snprintf(fresh, sizeof fresh, "%s" FRESH, state);
+    size_t length = put_text(text, path, positions, count);
+    int fd = open_fresh(fresh, error);
+    if (fd < 0)
+        return fd;
+    bool done = write_all(fd, text, length);
+    int kept = errno;
+    if (close(fd) < 0 && done) {
         kept = errno;
         done = false;
     }
-    if (done && rename(fresh, path) == 0)
+    if (done && rename(fresh, state) == 0 && sync_folder(state))
         return 0;
     if (done)
         kept = errno;
-    if (file != NULL)
-        unlink(fresh);
-    return remed_error_set(error, REMED_EIO, "cannot write %s: %s", path, strerror(kept));
+    unlink(fresh);
+    return remed_error_set(error, REMED_EIO, "state: cannot write %s: %s", state, strerror(kept));
 }
 
-int remed_position_find(const char *path, const struct position *position)
+/* Opens the name if it is the position's file; -1: it is not, -2: that can't be told, errno why. */
+static int open_if_it_fits(int folder, const char *name, const struct position *position)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return errno == ENOENT ? -1 : -2;
+    int fits = remed_position_fits(position, fd);
+    if (fits > 0)
+        return fd;
+    int kept = errno;
+    close(fd);
+    errno = kept;
+    return fits == 0 ? -1 : -2;
+}
+
+int remed_position_find(const char *path, const struct position *position,
+                        struct remed_error *error)
 {
     char folder[1100];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
-    if (length == 0 || length >= sizeof folder || position->summed == 0)
+    if (position->summed == 0 || folder_of(path, folder) < 0)
         return -1;
-    memcpy(folder, path, length);
-    folder[length] = '\0';
     DIR *names = opendir(folder);
     if (names == NULL)
-        return -1;
+        return errno == ENOENT
+                   ? -1
+                   : remed_error_set(error, REMED_EIO, "%s: %s", folder, strerror(errno));
     int found = -1;
-    for (struct dirent *name = readdir(names); name != NULL && found < 0; name = readdir(names)) {
-        if ((uint64_t)name->d_ino != position->inode)
-            continue;
-        found = openat(dirfd(names), name->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (found >= 0 && !remed_position_fits(position, found)) {
-            close(found);
-            found = -1;
-        }
+    struct dirent *name;
+    errno = 0; /* of a folder's end; another: it can't be read */
+    while (found == -1 && (name = readdir(names)) != NULL) {
+        if ((uint64_t)name->d_ino == position->inode)
+            found = open_if_it_fits(dirfd(names), name->d_name, position);
+        if (found == -1)
+            errno = 0;
     }
+    int number = errno;
     closedir(names);
+    if (found == -2 || (found == -1 && number != 0))
+        return remed_error_set(error, REMED_EIO, "%s: cannot look for a renamed file: %s", folder,
+                               strerror(number));
     return found;
 }

@@ -7,6 +7,7 @@
  */
 #include "backend/syslog/listener.h"
 
+#include "base/entropy.h"
 #include "base/hash.h"
 
 #include <arpa/inet.h>
@@ -24,17 +25,26 @@ struct source {
     uint8_t key[KEY_MAX];
 };
 
-int remed_sources_init(struct remed_listener *listener)
+/* Counts looks at rows; a test has it count. */
+#ifndef REMED_SOURCE_LOOKED
+#define REMED_SOURCE_LOOKED() ((void)0)
+#endif
+
+int remed_sources_init(struct remed_listener *listener, struct remed_error *error)
 {
     struct sources *sources = &listener->sources;
+    int rc =
+        remed_entropy_secret(sources->secret, listener->opts.seed, listener->opts.entropy, error);
+    if (rc < 0)
+        return rc;
     sources->capacity = listener->opts.max_sources + REMED_LISTENER_INPUTS_MAX + 1;
     for (sources->buckets = 16; sources->buckets < listener->opts.max_sources;)
         sources->buckets *= 2;
-    remed_hash_secret(sources->secret, listener->opts.seed);
     sources->rows = remed_allocate(&listener->allocator, sources->capacity * sizeof(struct source));
     sources->heads = remed_allocate(&listener->allocator, sources->buckets * sizeof(uint32_t));
     if (sources->rows == NULL || sources->heads == NULL)
-        return REMED_ENOMEM;
+        return remed_error_set(error, REMED_ENOMEM, "no memory for %u sources",
+                               listener->opts.max_sources);
     memset(sources->heads, 0xff, sources->buckets * sizeof(uint32_t));
     sources->oldest = sources->newest = NONE;
     remed_source_pin(listener, "others");
@@ -124,8 +134,10 @@ static uint32_t evict(struct remed_listener *listener)
     uint32_t row = sources->oldest;
     struct source *source = &sources->rows[row];
     uint32_t *link = &sources->heads[source->bucket];
-    while (*link != row)
+    while (*link != row) {
+        REMED_SOURCE_LOOKED();
         link = &sources->rows[*link].chain;
+    }
     *link = source->chain;
     leave_order(sources, row);
     add_up(&sources->rows[0].counters, &source->counters);
@@ -143,8 +155,10 @@ static uint32_t find(struct remed_listener *listener, uint32_t input, const uint
         (uint32_t)remed_hash_bytes(key, length, sources->secret) & (sources->buckets - 1);
     uint32_t row = sources->heads[bucket];
     while (row != NONE && (sources->rows[row].key_length != length ||
-                           memcmp(sources->rows[row].key, key, length) != 0))
+                           memcmp(sources->rows[row].key, key, length) != 0)) {
+        REMED_SOURCE_LOOKED();
         row = sources->rows[row].chain;
+    }
     *found = row != NONE;
     if (*found) {
         leave_order(sources, row);

@@ -157,11 +157,13 @@ static int read_let(struct remed_log_compiler *compiler)
     remed_log_next(reader);
     let->body = *reader;
     compiler->let_count++;
+    const char *begin = reader->token.text;
     while (reader->token.kind != REMED_LOG_LINE && reader->token.kind != REMED_LOG_END) {
         if (reader->token.kind == REMED_LOG_BAD)
             return remed_log_expected(reader, compiler->error, "a pattern");
         remed_log_next(reader);
     }
+    let->body_length = (size_t)(reader->token.text - begin);
     return 0;
 }
 
@@ -202,17 +204,13 @@ static int read_rule(struct remed_log_compiler *compiler)
     if (rules->rules.count >= compiler->opts.max_rules)
         return remed_error_at(compiler->error, REMED_ELIMIT, token->line, token->column,
                               "more than %u rules", compiler->opts.max_rules);
-    for (size_t i = 0; i < rules->rules.count; i++) {
-        const char *name = REMED_ITEM(rules->rules, struct remed_log_program_rule, i)->name;
-        if (strlen(name) == token->length && memcmp(name, token->text, token->length) == 0)
-            return remed_log_fault(compiler, "there is a rule of this name already");
-    }
     struct remed_log_program_rule *rule =
         remed_array_add(&rules->rules, sizeof *rule, &rules->allocator);
     if (rule == NULL)
         return remed_log_no_memory(compiler);
     memcpy(rule->name, token->text, token->length);
     rule->line = token->line;
+    rule->column = token->column;
     rule->proto = UINT8_MAX;
     compiler->in_rule = true;
     compiler->has_match = false;
@@ -302,6 +300,8 @@ static int compile(struct remed_log_compiler *compiler)
     if (rc == 0 && compiler->rules->rules.count == 0)
         rc = remed_log_expected(&compiler->reader, compiler->error, "a rule");
     if (rc == 0)
+        rc = remed_log_check_names(compiler);
+    if (rc == 0)
         rc = remed_log_build_dispatch(compiler);
     if (rc == 0)
         rc = remed_log_check_overlap(compiler);
@@ -345,6 +345,7 @@ int remed_log_rules_parse(struct remed_log_rules **rules, const struct remed_log
     compiler->rules = made;
     compiler->opts = own;
     compiler->error = error;
+    compiler->length = length;
     remed_log_reader_init(&compiler->reader, text, length);
     rc = compile(compiler);
     remed_release(&allocator, compiler, sizeof *compiler);

@@ -18,6 +18,7 @@ struct remed_log_let {
     const char *name, *parameter; /* parameter NULL: none */
     size_t name_length, parameter_length;
     struct remed_log_reader body;
+    size_t body_length; /* bytes of its text */
 };
 
 /* What a let's parameter stands for. */
@@ -38,6 +39,10 @@ struct remed_log_compiler {
     size_t word_lengths[REMED_LOG_WORDS];
     unsigned word_count, depth;
     uint32_t told[2];          /* the pair of rules that the log hook heard of last */
+    uint32_t told_count;       /* pairs that it heard of */
+    uint64_t length;           /* of the text */
+    uint64_t expanded;         /* bytes that lets stood for, so far */
+    uint64_t work;             /* steps of checking, so far: bounds.c */
     uint64_t sets, begin_sets; /* slots that the pattern at hand, and `begin`, may set */
     bool in_rule, has_match;
 };
@@ -72,6 +77,13 @@ int remed_log_compile_opener(struct remed_log_compiler *compiler);
 int remed_log_compile_give(struct remed_log_compiler *compiler);
 /* Whether the rule that ends here can set what its records need. */
 int remed_log_check_needs(struct remed_log_compiler *compiler);
+
+/* Counts what a use of a let stands for. REMED_ELIMIT, at the token at hand, beyond the bound. */
+int remed_log_expand(struct remed_log_compiler *compiler, size_t bytes);
+/* Whether checking has done as much as it may; then it fails at a rule's line. */
+int remed_log_check_work(struct remed_log_compiler *compiler, uint32_t line);
+/* Whether no two rules have one name. */
+int remed_log_check_names(struct remed_log_compiler *compiler);
 
 /* What patterns can begin with; the table from keys to rules; and what overlaps. */
 void remed_log_find_first(struct remed_log_rules *rules);

@@ -26,6 +26,28 @@ static struct remed_log_bucket *add_bucket(struct remed_log_rules *rules,
     return bucket;
 }
 
+/* As remed_log_find_bucket(), with its steps counted. */
+static struct remed_log_bucket *find_counted(struct remed_log_compiler *compiler,
+                                             const struct remed_log_word *word)
+{
+    struct remed_log_rules *rules = compiler->rules;
+    const uint8_t *key = (const uint8_t *)remed_log_text(rules, word->text);
+    struct remed_log_ends ends = remed_log_ends_of(key, word->length);
+    uint32_t at =
+        rules->heads[(uint32_t)(remed_log_mix(ends, word->length) >> 32) & (rules->head_count - 1)];
+    compiler->work++;
+    while (at != 0) {
+        struct remed_log_bucket *bucket =
+            REMED_ITEM(rules->buckets, struct remed_log_bucket, at - 1);
+        compiler->work++;
+        if (bucket->length == word->length &&
+            memcmp(remed_log_text(rules, bucket->text), key, word->length) == 0)
+            return bucket;
+        at = bucket->next;
+    }
+    return NULL;
+}
+
 static int count_keys(struct remed_log_compiler *compiler,
                       const struct remed_log_program_rule *rule)
 {
@@ -33,11 +55,13 @@ static int count_keys(struct remed_log_compiler *compiler,
     for (uint32_t k = 0; k < rule->key_count; k++) {
         const struct remed_log_word *word =
             REMED_ITEM(rules->words, struct remed_log_word, rule->keys + k);
-        struct remed_log_bucket *bucket = remed_log_find_bucket(
-            rules, (const uint8_t *)remed_log_text(rules, word->text), word->length);
+        struct remed_log_bucket *bucket = find_counted(compiler, word);
         if (bucket == NULL && (bucket = add_bucket(rules, word)) == NULL)
             return remed_log_no_memory(compiler);
         bucket->count++;
+        int rc = remed_log_check_work(compiler, rule->line);
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }

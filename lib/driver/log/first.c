@@ -36,14 +36,17 @@ static bool may_start(unsigned type, uint8_t c)
     }
 }
 
-/* Adds the bytes that the steps from `at` on can begin with. */
-static void add_first(const struct remed_log_rules *rules, uint32_t at, unsigned depth,
-                      uint8_t may[256])
+/* Adds the bytes that the steps from `at` on can begin with. Ways that meet again are gone once: of
+ * groups within groups there are more ways than any time allows. */
+static void add_first(struct remed_log_rules *rules, uint32_t at, unsigned depth, uint8_t may[256])
 {
-    const struct remed_log_step *steps = rules->steps.items;
+    struct remed_log_step *steps = rules->steps.items;
     while (steps[at].code == REMED_CODE_OPEN || steps[at].code == REMED_CODE_COMMIT)
         at = steps[at].code == REMED_CODE_OPEN ? at + 1 : steps[at].target;
-    const struct remed_log_step *step = &steps[at];
+    struct remed_log_step *step = &steps[at];
+    if (step->seen)
+        return;
+    step->seen = 1;
     switch (step->code) {
     case REMED_CODE_LITERAL:
     case REMED_CODE_BEFORE:

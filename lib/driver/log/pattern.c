@@ -450,7 +450,9 @@ static int compile_let_use(struct remed_log_compiler *compiler)
         return remed_log_expected(&compiler->reader, compiler->error, "the name of a let above");
     if (compiler->nesting == REMED_LOG_NESTING)
         return remed_log_fault(compiler, "lets are nested deeper than 8");
-    int rc = read_argument(compiler, let, &inner);
+    int rc = remed_log_expand(compiler, let->body_length);
+    if (rc == 0)
+        rc = read_argument(compiler, let, &inner);
     if (rc < 0)
         return rc;
     struct remed_log_reader behind = compiler->reader;

@@ -103,7 +103,7 @@ struct remed_log_step {
         advance; /* steps on to the next one: 2 over a literal that is looked at along with it */
     uint32_t target; /* step, or the walk's number */
     uint16_t first;  /* of a TRY: the byte that its way begins with, 256 for any */
-    uint16_t reserved;
+    uint16_t seen;   /* 1: first.c was here */
     uint64_t head;   /* the literal's first bytes, as many as 8, */
     uint64_t mask;   /* and where they count */
     uint64_t tail;   /* its last 8, of a longer one */
@@ -171,8 +171,8 @@ enum remed_log_opener { REMED_OPENER_SRC, REMED_OPENER_DST, REMED_OPENER_EITHER 
 
 struct remed_log_program_rule {
     char name[REMED_LOG_NAME_MAX + 1];
-    uint32_t line;
-    uint32_t start; /* its first step */
+    uint32_t line, column; /* of its name */
+    uint32_t start;        /* its first step */
     uint32_t steps;
     uint32_t keys, key_count;    /* words that its key may be */
     uint32_t event, event_count; /* clauses, tried in turn */

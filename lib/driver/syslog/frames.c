@@ -51,6 +51,21 @@ static void reset(struct remed_syslog_frames *frames)
     frames->held = 0;
 }
 
+static bool make_room(struct remed_syslog_frames *frames, size_t wanted)
+{
+    size_t room = frames->room == 0 ? FIRST_ROOM : frames->room;
+    while (room < wanted)
+        room *= 2;
+    if (room == frames->room)
+        return true;
+    uint8_t *grown = remed_reallocate(&frames->allocator, frames->buffer, frames->room, room);
+    if (grown == NULL)
+        return false;
+    frames->buffer = grown;
+    frames->room = room;
+    return true;
+}
+
 int remed_syslog_frames_new(struct remed_syslog_frames **frames,
                             const struct remed_syslog_frames_opts *opts, struct remed_error *error)
 {
@@ -59,6 +74,10 @@ int remed_syslog_frames_new(struct remed_syslog_frames **frames,
     int rc = remed_opts_copy(&own, sizeof own, opts, "deframer options", error);
     if (rc < 0)
         return rc;
+    if (own.reserved != 0 || own.whole_buffer > 1)
+        return remed_error_set(
+            error, REMED_EINVAL,
+            "deframer options: whole_buffer is 0 or 1, reserved members are zero");
     if (own.frame == NULL || own.framing >= REMED_SYSLOG_FRAMINGS || own.max_frame < LEAST_FRAME ||
         own.max_frame > MOST_FRAME)
         return remed_error_set(error, REMED_EINVAL,
@@ -71,6 +90,11 @@ int remed_syslog_frames_new(struct remed_syslog_frames **frames,
     made->allocator = allocator;
     made->opts = own;
     reset(made);
+    if (own.whole_buffer && !make_room(made, own.max_frame)) {
+        remed_syslog_frames_free(made);
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a frame of %u bytes",
+                               own.max_frame);
+    }
     *frames = made;
     return 0;
 }
@@ -93,21 +117,6 @@ void remed_syslog_frames_stats(const struct remed_syslog_frames *frames,
                                struct remed_syslog_frames_stats *stats, size_t size)
 {
     remed_stats_copy(stats, size, &frames->stats, sizeof frames->stats);
-}
-
-static bool make_room(struct remed_syslog_frames *frames, size_t wanted)
-{
-    size_t room = frames->room == 0 ? FIRST_ROOM : frames->room;
-    while (room < wanted)
-        room *= 2;
-    if (room == frames->room)
-        return true;
-    uint8_t *grown = remed_reallocate(&frames->allocator, frames->buffer, frames->room, room);
-    if (grown == NULL)
-        return false;
-    frames->buffer = grown;
-    frames->room = room;
-    return true;
 }
 
 /* A frame is too long, or finds no memory: its bytes so far are dropped, the rest passed over. */
