@@ -116,10 +116,13 @@ static int open_regular(const char *path)
 {
     struct stat state;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || (fstat(fd, &state) == 0 && S_ISREG(state.st_mode)))
+    if (fd < 0)
+        return fd;
+    int number = fstat(fd, &state) < 0 ? errno : EINVAL;
+    if (number == EINVAL && S_ISREG(state.st_mode))
         return fd;
     close(fd);
-    errno = EINVAL;
+    errno = number;
     return -1;
 }
 
