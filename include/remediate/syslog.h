@@ -150,7 +150,7 @@ struct remed_syslog_context {
     uint64_t received; /**< ns since the Unix epoch: gives the year of a time without one, the latest
                             that puts it at most a day ahead */
     int32_t zone;      /**< seconds east of Greenwich for times without a zone */
-    uint32_t reserved; /**< zero */
+    uint32_t reserved; /**< zero; not looked at, as reading never fails */
 };
 
 /**

@@ -420,7 +420,7 @@ refused 1 'belongs to' --rules ulogd2 "file://$log?state=$work/few.state" "file:
 refused 1 'another input has it' --rules ulogd2 "file://$log?state=$work/one" "file://$work/few?state=$work/one" "file://$work/x"
 refused 1 'nothing/there' --rules ulogd2 "file://$log?state=$work/nothing/there" "file://$work/x"
 refused 2 'no number' --rules ulogd2 --max-per-address 0 - "file://$work/x"
-for uri in 'redis://me:SECRET@127.0.0.1:99999/s?x=SECRET' 'kafka://me:SECRET@127.0.0.1:1/t?sasl.password=SECRET'; do
+for uri in 'redis://me:SECRET@127.0.0.1:99999/s?x=SECRET' 'kafka://me:SECRET@127.0.0.1:1/t?sasl.password=SECRET&sasl.foo=1'; do
     refused 1 . --rules ulogd2 - "$uri"
     ! grep SECRET "$work/refused.err" || complain "a secret was told"
     refused 1 . --rules ulogd2 "$(echo "$uri" | sed 's/^[a-z]*/syslog+tcp/')" "file://$work/x"

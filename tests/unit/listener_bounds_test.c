@@ -434,16 +434,47 @@ static int leave_descriptors(void)
     return 0;
 }
 
-static void test_descriptors_of_the_host(void)
+/* A certificate, and a log of one line, in the folder. */
+static bool make_files(void)
 {
-    char kinds[9][300], command[900];
-    unsigned port = add_tcp() + 1u;
+    char command[900];
     snprintf(
         command, sizeof command,
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -keyout %s/key.pem -out "
         "%s/cert.pem 2>/dev/null && echo x >%s/log",
         folder, folder, folder);
-    bool has_tls = system(command) == 0;
+    return system(command) == 0;
+}
+
+/* Who begins a handshake and does not go on loses his place, whatever he has sent of it. */
+static void test_slow_handshake(void)
+{
+    CU_ASSERT_FATAL(make_files());
+    uint16_t port = (uint16_t)(add_tcp() + 1);
+    snprintf(uri, sizeof uri, "syslog+tls://127.0.0.1:%u?cert=%s/cert.pem&key=%s/key.pem", port,
+             folder, folder);
+    CU_ASSERT_EQUAL_FATAL(remed_listener_add(listener, uri, NULL), 0);
+    int silent = connect_from(port, "127.0.0.1"), slow = connect_from(port, "127.0.0.1");
+    CU_ASSERT_EQUAL(write(slow, "\x16\x03\x01\x02", 4), 4); /* a hello's head */
+    turns(5, SECOND / 100);
+    for (unsigned i = 0; i < 8; i++) {
+        CU_ASSERT_EQUAL(write(slow, "", 1), 1);
+        turns(1, SECOND);
+    }
+    CU_ASSERT_FALSE(is_closed(silent));
+    turns(6, SECOND);
+    CU_ASSERT(is_closed(silent));
+    CU_ASSERT(is_closed(slow));
+    CU_ASSERT_EQUAL(refusals(), 2);
+    close(silent);
+    close(slow);
+}
+
+static void test_descriptors_of_the_host(void)
+{
+    char kinds[9][300];
+    unsigned port = add_tcp() + 1u;
+    bool has_tls = make_files();
     snprintf(kinds[0], 300, "syslog://127.0.0.1:%u", port);
     snprintf(kinds[1], 300, "syslog+tcp://127.0.0.1:%u", port);
     snprintf(kinds[2], 300, "syslog+unix://%s/datagrams", folder);
@@ -582,6 +613,7 @@ static const struct test_case cases[] = {
     {"networks", test_networks},
     {"giving way", test_giving_way},
     {"nobody is idle while the host stands still", test_standing_still},
+    {"a slow handshake", test_slow_handshake},
     {"the limit of descriptors", test_descriptor_limit},
     {"descriptors of the host's", test_descriptors_of_the_host},
     {"standard input can't be read", test_reading_fails},
