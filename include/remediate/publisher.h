@@ -12,7 +12,7 @@
  * A publisher that closes keeps in its spool what no report has come for, and the next one that
  * opens the spool delivers it. What was in the transport when the process died without closing is
  * lost unless it was spooled, as no report had come for it. Some may be delivered twice; replicas do
- * not mind.
+ * not mind. docs/repository.md has what lies in the spool's folder.
  *
  * Threads: one thread a publisher.
  */

@@ -117,6 +117,23 @@ if "$remediate" publish --help | grep -q kafka:; then
     "$remediate" publish "file://$work/e" --spool "$work/spool" --json </dev/null | grep -q "\"recovered\":$kept}"
 fi
 
+echo "waiting is told, once; what was not published too; the bound of a spool holds"
+if "$remediate" publish --help | grep -q kafka:; then
+    code=0
+    timeout 20 "$remediate" publish kafka://127.0.0.1:1/nobody --wait 2s <"$work/records" >"$work/report" 2>"$work/error" || code=$?
+    same "1 1" "$code $(grep -c '^remediate: kafka://127.0.0.1:1/nobody: waits: .*; gives up in ' "$work/error")"
+    grep -q '^remediate: publisher: 5001 records were lost: ' "$work/error"
+    code=0
+    { yes '{"domain":"d","kind":"counter","body":{"name":"n","value":1}}' | head -30000 && sleep 3; } |
+        timeout --preserve-status -s INT 3 "$remediate" publish kafka://127.0.0.1:1/nobody --spool "$work/small" \
+            --spool-size 1MiB >"$work/report" 2>"$work/error" || code=$?
+    same 1 "$code"
+    grep -q 'waits: .*all of 1048576 bytes are in use' "$work/error"
+    grep -q 'standard input was not published' "$work/error"
+    grep -q 'lost 0, kept in the spool [1-9]' "$work/report"
+    same within "$([ "$(du -sb "$work/small" | cut -f1)" -le 1048576 ] && echo within)"
+fi
+
 echo "errors"
 code=0
 printf '{"domain":"d","kind":"counter","body":{"name":"x"}}\n{"domain":"d",' |

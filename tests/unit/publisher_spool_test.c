@@ -93,7 +93,7 @@ static void turn(struct remed_publisher *publisher, unsigned times)
         CU_ASSERT(remed_publisher_process(publisher, now += 200000000, &error) >= 0);
 }
 
-/* What the folder holds: the greater of lengths and blocks, of each file and of itself. */
+/* What the folder holds, each file and itself in whole blocks of 4 KiB. */
 static uint64_t folder_bytes(void)
 {
     struct stat status;
@@ -105,8 +105,7 @@ static uint64_t folder_bytes(void)
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (strcmp(entry->d_name, "..") == 0 || stat(path, &status) < 0)
             continue;
-        uint64_t blocks = (uint64_t)status.st_blocks * 512, length = (uint64_t)status.st_size;
-        bytes += blocks > length ? blocks : length;
+        bytes += ((uint64_t)status.st_size + 4095) / 4096 * 4096;
     }
     if (open != NULL)
         closedir(open);

@@ -39,7 +39,7 @@ _remediate() {
     [ "$command" = mirror ] && options="$options --policy --interface --write --output --count --side --snaplen --buffer --progress --no-progress"
     [ "$command" = policy ] && options="$options --count --side"
     case $command in
-    publish) options="--domain --origin --epoch --source --spool --spool-size --wait --sign --key --json --help" ;;
+    publish) options="--domain --origin --epoch --source --spool --spool-size --no-resume --wait --sign --key --json --help" ;;
     watch) options="--from --count --once --verify --json --help" ;;
     snapshot) options="--output --digest --leaves --msgpack --wait --max-entries --verify --help" ;;
     audit) options="--quiet --leaves --wait --max-entries --verify --json --help" ;;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define READ_AHEAD 65536u
+#define TELL_BEFORE_NS 100000000u
 
 static const char help[] =
     "Usage: remediate publish URI [OPTION]...\n"
@@ -135,7 +136,10 @@ static void tell_waiting(struct publishing *publishing)
                  "; gives up %.1f s after the end of standard input",
                  (double)publishing->wait / 1e9);
     }
-    waiting_look(&publishing->waiting, text, publishing->until, monotonic_ns());
+    uint64_t now = monotonic_ns();
+    if (publishing->until == UINT64_MAX || now + TELL_BEFORE_NS < publishing->until)
+        waiting_look(&publishing->waiting, text, publishing->until,
+                     now); /* else it is told as lost */
 }
 
 static int take_turn(struct publishing *publishing)

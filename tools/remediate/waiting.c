@@ -47,8 +47,7 @@ void waiting_look(struct waiting *waiting, const char *text, uint64_t until, uin
     waiting->clear_since = 0;
     if (waiting->since == 0)
         waiting->since = now;
-    bool ends = until != UINT64_MAX && now + SECOND / 10 >= until; /* it will be told as an end */
-    bool anew = !ends && strcmp(own, waiting->said) != 0;
+    bool anew = strcmp(own, waiting->said) != 0;
     bool due = now - waiting->since >= SECOND && now - waiting->said_at >= SECOND;
     if (anew && (due || (waiting->said[0] != '\0' && now - waiting->said_at >= SECOND)))
         waiting_say(waiting, own, until, now);
