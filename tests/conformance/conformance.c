@@ -266,7 +266,8 @@ static void from_position(void)
     publish(&writer, 5, 0);
     UNTIL(&writer, writer.delivered == 2 * KEYS + 1);
     if (open_end(&reader, 65536, position)) {
-        UNTIL(&reader, holding(&reader, 2) == KEYS - 1 && reader.received >= KEYS);
+        /* From "begin", which a position may be, the removed key does not come. */
+        UNTIL(&reader, holding(&reader, 2) == KEYS - 1 && reader.received >= KEYS - 1);
         UNTIL(&reader, reader.caught_up == 1);
         CHECK(reader.value[5] == 0);
         CHECK(holding(&reader, 1) == 0);

@@ -250,6 +250,56 @@ static unsigned check_refused_topic(void)
     return failed;
 }
 
+static void add_partitions(const char *topic, size_t count)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", server, why, sizeof why);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(topic, count, why, sizeof why);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_CreatePartitions(client, &more, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
+    if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        live_die("no partitions were added");
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewPartitions_destroy(more);
+    rd_kafka_destroy(client);
+}
+
+/* Partitions that come later are read too, and nothing of the others twice out of order. */
+static unsigned check_added_partitions(void)
+{
+    char topic[64], uri[256];
+    static struct counting reading, writing;
+    snprintf(topic, sizeof topic, "grows-%lu", run);
+    snprintf(uri, sizeof uri, "kafka://%s/%s", server, topic);
+    struct remed_transport *reader = open_counting(uri, &reading);
+    live_subscribe(reader, "begin");
+    while (!reading.caught_up)
+        live_drive(reader, 100);
+    add_partitions(topic, 3);
+    struct remed_transport *writer = open_counting(uri, &writing);
+    for (uint32_t key = 0, value = 1; key < 100; key++) {
+        const struct remed_message message = {.key = (const uint8_t *)&key,
+                                              .key_length = sizeof key,
+                                              .value = (const uint8_t *)&value,
+                                              .value_length = sizeof value};
+        remed_transport_publish(writer, &message, key, NULL);
+    }
+    while (writing.delivered < 100)
+        live_drive(writer, 100);
+    uint64_t limit = live_now() + 60 * LIVE_SECOND;
+    while (reading.received < 100 && live_now() < limit)
+        live_drive(reader, 100);
+    remed_transport_close(writer, NULL);
+    remed_transport_close(reader, NULL);
+    bool right = reading.received == 100 && reading.disorder == 0;
+    printf("  kafka: partitions that are added are read ... %s\n", right ? "passed" : "FAILED");
+    return !right;
+}
+
 int main(void)
 {
     const struct remed_transport_driver *drivers[] = {remed_kafka_driver()};
@@ -271,6 +321,7 @@ int main(void)
         failed += check_positions();
         failed += check_compaction();
         failed += check_refused_topic();
+        failed += check_added_partitions();
     }
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

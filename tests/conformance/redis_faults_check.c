@@ -193,7 +193,7 @@ static void expect_fallen(struct end *end)
 
 static void trim(void)
 {
-    char position[64];
+    char position[1024];
     struct end *writer = open_end("trim", "maxlen=10", NULL);
     struct end *slow = open_end("trim", "maxlen=10", "begin");
     struct end *resumed = open_end("trim", "maxlen=10", "begin");

@@ -22,6 +22,16 @@ static void set_pace(struct remed_redis_pace *pace, size_t bytes, uint32_t count
     pace->count = wanted > 0 ? (uint32_t)wanted : 1;
 }
 
+/* Counts what is passed over, and keeps what the first was. */
+static void note_damage(struct remed_redis_subscriber *subscriber, struct remed_redis_id id,
+                        const char *what)
+{
+    if (subscriber->damaged++ == 0)
+        snprintf(subscriber->damage, sizeof subscriber->damage, "stream %.80s, entry %llu-%llu: %s",
+                 subscriber->options->stream, (unsigned long long)id.ms,
+                 (unsigned long long)id.sequence, what);
+}
+
 /* A number that grows with the id; all values of one entry have the same. */
 static uint64_t offset_of(struct remed_redis_id id)
 {
@@ -38,7 +48,7 @@ static void hand_out(struct remed_redis_subscriber *subscriber, struct remed_red
                                           .offset = offset_of(id)};
     if (key->length == 0 || key->length > REMED_TRANSPORT_KEY_MAX ||
         length > REMED_TRANSPORT_VALUE_MAX)
-        subscriber->damaged++;
+        note_damage(subscriber, id, "a key or a value of another length than ours have");
     else
         subscriber->events.message(subscriber->events.context, &message);
 }
@@ -47,12 +57,12 @@ static void hand_out(struct remed_redis_subscriber *subscriber, struct remed_red
 static void take_newest(struct remed_redis_subscriber *subscriber,
                         const struct remed_resp_item *key, const struct remed_resp_item *text)
 {
-    struct remed_redis_id id;
+    struct remed_redis_id id = {0, 0};
     const uint8_t *blank = memchr(text->text, ' ', text->length);
     if (key->length == 0)
         return; /* the last entry's id */
     if (blank == NULL || !remed_redis_id_read(text->text, (size_t)(blank - text->text), &id)) {
-        subscriber->damaged++;
+        note_damage(subscriber, subscriber->start, "a newest value without the id of its entry");
         return;
     }
     if (remed_redis_id_compare(id, subscriber->start) <= 0)
@@ -108,7 +118,7 @@ static int take_fields(struct remed_redis_subscriber *subscriber, struct remed_r
             continue;
         }
         if (key.length != 0 || !remed_redis_id_read(value.text, value.length, &before)) {
-            subscriber->damaged++; /* somebody else's entry: to its end */
+            note_damage(subscriber, id, "not ours"); /* somebody else's: to its end */
             for (at += 2; at < count; at++)
                 if (!remed_resp_skip(reply))
                     return remed_error_set(error, REMED_EFORMAT, "redis: no answer to XREAD");

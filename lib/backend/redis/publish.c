@@ -322,9 +322,24 @@ uint64_t remed_redis_publisher_deadline(const struct remed_redis_publisher *publ
     return may_send(publisher) ? 0 : remed_redis_link_deadline(link);
 }
 
+static void tell_loss(const struct remed_redis_publisher *publisher)
+{
+    const struct remed_log *log = &publisher->link.log;
+    const char *trouble = publisher->link.trouble;
+    char text[512];
+    snprintf(text, sizeof text,
+             "%u publications to stream %.80s are lost: closed before they were acknowledged%s%s",
+             publisher->tags.count, publisher->options->stream, *trouble != '\0' ? "; " : "",
+             trouble);
+    if (log->write != NULL)
+        log->write(log->context, REMED_LOG_ERROR, "redis", text);
+}
+
 void remed_redis_publisher_give_up(struct remed_redis_publisher *publisher)
 {
     remed_redis_link_flush(&publisher->link);
+    if (publisher->first != NULL)
+        tell_loss(publisher);
     while (publisher->first != NULL)
         report(publisher, REMED_EIO);
 }

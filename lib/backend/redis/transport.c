@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -132,6 +133,12 @@ static void redis_stats(const void *state, struct remed_transport_stats *stats)
     stats->reconnects += (publishing > 0 ? publishing - 1 : 0) + (reading > 0 ? reading - 1 : 0);
 }
 
+static size_t redis_damage(const void *state, char *text, size_t size)
+{
+    const struct redis_transport *redis = state;
+    return (size_t)snprintf(text, size, "%s", redis->subscriber.damage);
+}
+
 /* A subscriber's silence is none: the server waits for entries. */
 static size_t redis_waiting(const void *state, char *text, size_t size)
 {
@@ -161,7 +168,8 @@ static int redis_close(void *state, struct remed_error *error)
         .size = sizeof(struct remed_transport_driver), .scheme = name, .open = redis_open,         \
         .publish = redis_publish, .subscribe = redis_subscribe, .process = redis_process,          \
         .descriptor = redis_descriptor, .deadline = redis_deadline, .position = redis_position,    \
-        .stats = redis_stats, .close = redis_close, .waiting = redis_waiting                       \
+        .stats = redis_stats, .close = redis_close, .damage = redis_damage,                        \
+        .waiting = redis_waiting                                                                   \
     }
 
 const struct remed_transport_driver *remed_redis_driver(void)
