@@ -142,16 +142,14 @@ static int refuse(struct remed_replica *replica, int code, struct remed_error *e
                            (unsigned long long)replica->stats.entries);
 }
 
-/* Puts a candidate that is newer into the table, and tells the hook. `over`: it came after it had
- * expired, and leaves its mark alone. */
+/* Puts a candidate that is newer into the table, and tells the hook. `old` is what its key
+ * has. `over`: it came after it had expired, and leaves its mark alone. */
 static int replace(struct remed_replica *replica, const struct remed_candidate *candidate,
-                   bool over, uint64_t now, struct remed_error *error)
+                   struct remed_entry *old, bool over, uint64_t now, struct remed_error *error)
 {
-    const struct remed_entry *old =
-        *remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
     bool removes = candidate->wire_length == 0, had = old != NULL && old->wire_length != 0;
     bool told = had && removes && remed_entry_record(old, replica->other) == 0;
-    int rc = remed_table_put(replica, candidate, now);
+    int rc = remed_table_put(replica, candidate, old, now);
     if (rc < 0 && !removes)
         return refuse(replica, rc, error); /* an older entry stays as it is */
     replica->stats.forgotten += rc < 0;    /* there was nothing, and no room for a mark */
@@ -184,7 +182,7 @@ static int apply(struct remed_replica *replica, struct remed_candidate *candidat
     candidate->hash = remed_table_hash(replica, candidate->key, candidate->key_length);
     candidate->epoch = record->epoch;
     candidate->sequence = record->sequence;
-    const struct remed_entry *old =
+    struct remed_entry *old =
         *remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
     if (old != NULL && !is_newer(candidate, old)) {
         replica->stats.stale++;
@@ -198,7 +196,7 @@ static int apply(struct remed_replica *replica, struct remed_candidate *candidat
         candidate->wire_length = 0;
         candidate->time = record->observed;
     }
-    return replace(replica, candidate, over, now, error);
+    return replace(replica, candidate, old, over, now, error);
 }
 
 /* The record of a value: its signature is checked where one is asked for, else only taken off. */
@@ -306,15 +304,15 @@ int remed_replica_put_mark(struct remed_replica *replica, const struct remed_mar
                                         .key_length = mark->key_length};
     memcpy(candidate.key, mark->key, mark->key_length);
     candidate.hash = remed_table_hash(replica, candidate.key, candidate.key_length);
-    const struct remed_entry *old =
+    struct remed_entry *old =
         *remed_table_find(replica, candidate.hash, candidate.key, candidate.key_length);
     if (old != NULL && !is_newer(&candidate, old))
         return 0;
     if (old != NULL) { /* an older one, from before: it goes as by any removal */
-        int rc = replace(replica, &candidate, false, 0, NULL);
+        int rc = replace(replica, &candidate, old, false, 0, NULL);
         return rc < 0 ? rc : 0;
     }
-    int rc = remed_table_put(replica, &candidate, 0);
+    int rc = remed_table_put(replica, &candidate, NULL, 0);
     replica->stats.forgotten += rc < 0;
     return rc;
 }

@@ -86,11 +86,11 @@ uint32_t remed_table_hash(const struct remed_replica *replica, const uint8_t *ke
 /* Where an entry or mark hangs; where it would, when there is none. */
 struct remed_entry **remed_table_find(const struct remed_replica *replica, uint32_t hash,
                                       const uint8_t *key, size_t length);
-/* Puts a candidate in the place of what its key has. When need be marks give way, or what has
- * expired. 0; REMED_ELIMIT without room, REMED_ENOMEM: then its key has what it had. A mark in the
- * place of an entry or mark always finds room. */
+/* Puts a candidate in the place of what its key has, `old`, NULL for nothing. When need be marks
+ * give way, or what has expired. 0; REMED_ELIMIT without room, REMED_ENOMEM: then its key has what
+ * it had. A mark in the place of an entry or mark always finds room. */
 int remed_table_put(struct remed_replica *replica, const struct remed_candidate *candidate,
-                    uint64_t now);
+                    struct remed_entry *old, uint64_t now);
 /* Makes a mark of an entry, where it is. */
 void remed_table_mark(struct remed_replica *replica, struct remed_entry *entry, uint64_t observed);
 /* Takes an entry or a mark out of the table, and frees it. */

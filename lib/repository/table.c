@@ -116,21 +116,22 @@ static bool forget_oldest_mark(struct remed_replica *replica)
 /* Room for a block of the candidate's, whose key's entry or mark goes as it comes. Marks give way
  * first: it costs a step each, and a full table has as many as its traffic leaves it. */
 static bool make_room(struct remed_replica *replica, const struct remed_candidate *candidate,
-                      size_t size, uint64_t now)
+                      const struct remed_entry *old, size_t size, uint64_t now)
 {
     for (bool swept = false;;) {
-        const struct remed_entry *old =
-            *remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
         uint64_t others = replica->stats.entries + replica->stats.marks - (old != NULL);
         if (others < replica->opts.max_entries &&
             remed_arena_fits(&replica->arena, size, old != NULL ? old->block.size : 0))
             return true;
-        if (forget_oldest_mark(replica))
-            continue;
-        if (swept || old != NULL) /* a sweep could take the entry that is replaced */
-            return false;
-        remed_replica_expire(replica, now, SWEEP_FOR_ROOM);
-        swept = true;
+        if (!forget_oldest_mark(replica)) {
+            if (swept || old != NULL) /* a sweep could take the entry that is replaced */
+                return false;
+            remed_replica_expire(replica, now, SWEEP_FOR_ROOM);
+            swept = true;
+        }
+        if (old != NULL) /* it may have been that mark */
+            old =
+                *remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
     }
 }
 
@@ -161,27 +162,26 @@ static void fill(struct remed_replica *replica, const struct remed_candidate *ca
 }
 
 int remed_table_put(struct remed_replica *replica, const struct remed_candidate *candidate,
-                    uint64_t now)
+                    struct remed_entry *old, uint64_t now)
 {
     size_t size = block_bytes(candidate->key_length, candidate->wire_length);
-    struct remed_entry *old =
-        *remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
     if (old != NULL && old->block.size >= size) {
         discount(replica, old);
         remed_arena_shrink(&replica->arena, &old->block, size);
         fill(replica, candidate, old);
         return 0;
     }
-    if (!make_room(replica, candidate, size, now))
+    if (!make_room(replica, candidate, old, size, now))
         return REMED_ELIMIT;
     struct remed_entry *entry = (struct remed_entry *)remed_arena_take(&replica->arena, size);
     if (entry == NULL)
         return REMED_ENOMEM;
-    /* the old one may have moved, or given way */
-    struct remed_entry **slot =
-        remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
-    if (*slot != NULL)
-        remed_table_drop(replica, slot);
+    if (old != NULL) { /* it may have moved, or given way */
+        struct remed_entry **slot =
+            remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
+        if (*slot != NULL)
+            remed_table_drop(replica, slot);
+    }
     struct remed_entry **bucket = table_bucket(replica, candidate->hash);
     entry->chain = *bucket;
     *bucket = entry;
