@@ -5,14 +5,16 @@
  * tells how equal two replicas are.
  *
  * Applying is idempotent and order-proof: for each key the record with the greater (epoch, sequence)
- * wins, a repeat or a late one changes nothing. A removal stays as a mark, so that a late record does
- * not bring the entry back, until its room is needed.
+ * wins, a repeat or a late one changes nothing. What was removed or has expired stays as a mark, so
+ * that an older record does not bring the entry back, until its room is needed: then the oldest marks
+ * give way.
  *
  * Threads: one thread a replica.
  */
 #ifndef REMEDIATE_REPOSITORY_H
 #define REMEDIATE_REPOSITORY_H
 
+#include <remediate/entropy.h>
 #include <remediate/error.h>
 #include <remediate/memory.h>
 #include <remediate/sign.h>
@@ -31,7 +33,7 @@ enum remed_applied {
     REMED_APPLIED_CHANGED = 2, /**< replaced an entry */
     REMED_APPLIED_REMOVED = 3, /**< took an entry away */
     REMED_APPLIED_FENCED = 4,  /**< nothing: its epoch is below the fence */
-    REMED_APPLIED_EXPIRED = 5, /**< nothing: it had expired already */
+    REMED_APPLIED_EXPIRED = 5, /**< no entry: it had expired already, and left its mark alone */
     REMED_APPLIED_FOREIGN = 6, /**< nothing: of another domain */
     REMED_APPLIED_RELEASED = 7 /**< told to the hook alone: its partition is another member's now */
 };
@@ -46,25 +48,35 @@ enum remed_applied {
 typedef void (*remed_replica_fn)(void *context, enum remed_applied what,
                                  const struct remed_record *record);
 
+/** The key of a digest: 128 random bits. Who compares two tables draws it, both compute with it, and
+ *  who knows it beforehand could choose records that make tables look equal that differ. */
+struct remed_digest_key {
+    uint64_t word[2]; /**< not both zero */
+};
+
 /** Options of a replica. */
 struct remed_replica_opts {
     size_t size;          /**< sizeof this struct, set by the init function */
-    uint32_t max_entries; /**< hard size, removals' marks included: 16 to 2^28; default 2^20 */
+    uint32_t max_entries; /**< hard size, marks included: 16 to 2^28; default 2^20 */
     uint32_t reserved;    /**< zero */
-    uint64_t max_bytes;   /**< of all entries; default 1 GiB; taken as it is needed */
-    uint64_t seed[2];     /**< secret seeds of the hash */
+    uint64_t max_bytes;   /**< of memory for entries and marks: 2 MiB or more; default 1 GiB; taken in
+                               steps of 1 MiB as it is needed. They fill seven eighths of it, less
+                               1 MiB; the rest is what keeps all of that usable for ever */
+    uint64_t seed[2];     /**< secret of the hash; zeros: one is drawn */
     const char *domain;   /**< the only domain that is taken; NULL: all */
     remed_replica_fn change; /**< may be NULL */
     void *context;        /**< for @c change */
     const struct remed_allocator *allocator; /**< NULL: malloc */
     const struct remed_mac *mac; /**< copied: values must be signed; NULL: signatures do not count */
+    struct remed_digest_key digest_key; /**< of the digest; zeros: one is drawn */
+    const struct remed_entropy *entropy; /**< where secrets are drawn; NULL: the system's */
 };
 
 /** Counters of a replica. */
 struct remed_replica_stats {
     uint64_t entries;   /**< live now, those that expired unseen included */
-    uint64_t marks;     /**< removals remembered now */
-    uint64_t bytes;     /**< of entries and marks */
+    uint64_t marks;     /**< removals and expiries remembered now */
+    uint64_t bytes;     /**< of entries and marks now, of those that opts.max_bytes leaves them */
     uint64_t applied;   /**< records that changed something */
     uint64_t stale;     /**< records that were as old or older than the entry */
     uint64_t fenced;    /**< records below the fence */
@@ -72,7 +84,7 @@ struct remed_replica_stats {
     uint64_t foreign;   /**< records of another domain */
     uint64_t damaged;   /**< bytes that were no record, or not that of their key */
     uint64_t refused;   /**< records for which there was no room */
-    uint64_t forgotten; /**< removals' marks given up for room */
+    uint64_t forgotten; /**< marks given up for room */
     uint64_t not_signed; /**< values refused: without a signature, or an entry's removal by the transport */
     uint64_t unknown_key; /**< values refused: signed with a key that the mac does not hold */
     uint64_t altered;   /**< values refused: the signature does not fit */
@@ -85,7 +97,8 @@ REMED_API void remed_replica_opts_init(struct remed_replica_opts *opts, size_t s
  * @param[out] replica to be freed with remed_replica_free(); not NULL
  * @param opts NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range, or a reserved member that is not zero;
+ *         ::REMED_EIO without random bytes for a secret; ::REMED_ENOMEM
  */
 REMED_API int remed_replica_new(struct remed_replica **replica,
                                 const struct remed_replica_opts *opts, struct remed_error *error);
@@ -102,9 +115,10 @@ REMED_API int remed_replica_new(struct remed_replica **replica,
  * @param now ns since the Unix epoch, for expiry
  * @param error filled on failure; may be NULL
  * @return enum remed_applied; ::REMED_EFORMAT and others of remed_record_decode(), counted as
- *         damaged; ::REMED_ELIMIT when there is no room, counted as refused; ::REMED_EPERM for a
- *         signature, counted by its fault; ::REMED_EINVAL without a key; others of the mac;
- *         ::REMED_ENOMEM
+ *         damaged; ::REMED_ELIMIT when there is no room, and ::REMED_ENOMEM when the allocator gives
+ *         no more of it, both counted as refused; ::REMED_EPERM for a signature, counted by its fault;
+ *         ::REMED_EINVAL without a key; others of the mac. Whether there is room depends on
+ *         what entries there are, never on what was there before: marks give way to an entry
  */
 REMED_API int remed_replica_apply(struct remed_replica *replica, const uint8_t *key,
                                   size_t key_length, const uint8_t *bytes, size_t length,
@@ -134,8 +148,9 @@ REMED_API int remed_replica_apply_record(struct remed_replica *replica,
                                          const struct remed_record *record, uint64_t now,
                                          struct remed_error *error);
 /** Refuses records of an epoch below this from now on; never goes down. @param replica not NULL
- *  @param epoch the least that is taken */
-REMED_API void remed_replica_fence(struct remed_replica *replica, uint64_t epoch);
+ *  @param epoch the least that is taken @return 0; ::REMED_EINVAL above ::REMED_NUMBER_MAX: the fence
+ *  stays */
+REMED_API int remed_replica_fence(struct remed_replica *replica, uint64_t epoch);
 /**
  * Finds an entry.
  * @param replica not NULL
@@ -155,7 +170,8 @@ REMED_API int remed_replica_get(const struct remed_replica *replica, const uint8
  */
 REMED_API int remed_replica_next(const struct remed_replica *replica, uint64_t *cursor,
                                  struct remed_record *record);
-/** Ends entries that have expired, looking at @p budget places of the table.
+/** Ends entries that have expired, looking at @p budget places of the table, on from where it
+ *  stopped before. They become marks, at no cost of room. A clock that steps back stops nothing.
  *  @param replica not NULL @param now ns since the Unix epoch @param budget places
  *  @return how many ended */
 REMED_API size_t remed_replica_expire(struct remed_replica *replica, uint64_t now, size_t budget);
@@ -170,28 +186,38 @@ REMED_API void remed_replica_free(struct remed_replica *replica);
 
 /**
  * Writes all entries and marks into a file, with the position that they stand for, and makes it last
- * before it takes the place of an older one. Blocks while it writes.
+ * before it takes the place of an older one. Nobody but this user can read it, whatever the umask.
+ * Blocks while it writes.
  * @param replica not NULL
- * @param path of the file; PATH.tmp beside it is written and renamed; not NULL
+ * @param path of the file; not NULL. PATH.tmp-PID-NUMBER beside it is made, written and renamed; a
+ *        file that is there already is neither written nor removed
  * @param position what remed_transport_position() tells now, "" without; not NULL
- * @param error filled on failure; may be NULL
+ * @param error filled on failure, with the file and the cause; may be NULL
  * @return 0; ::REMED_ELIMIT for a position or path too long; ::REMED_EPERM; ::REMED_ENOENT without
- *         its folder; ::REMED_EIO, a full disk too; ::REMED_ENOMEM. On failure an older file stays.
+ *         its folder; ::REMED_EIO, a full disk too; ::REMED_ENOMEM. On failure an older file stays,
+ *         and what was written beside it is gone; only when the folder's own fsync fails has the
+ *         new file taken its place, and might be undone by a loss of power.
  */
 REMED_API int remed_replica_save(const struct remed_replica *replica, const char *path,
                                  const char *position, struct remed_error *error);
 /**
- * Applies a file of remed_replica_save(). All of it is checked before anything is applied. A mac of
- * the replica does not count here: what was saved was checked before, so guard the file.
- * @param replica not NULL; unchanged unless 0, ::REMED_ELIMIT or ::REMED_ENOMEM is returned
+ * Applies a file of remed_replica_save(). It is read once, into a table beside the replica's, and
+ * each record is checked as it comes: nothing is applied before all of it was. That table needs the
+ * memory of the file's entries and 8 bytes for each of max_entries; an empty replica takes it over,
+ * else its entries are applied one by one and it is freed. A mac of the replica does not count here:
+ * what was saved was checked before, so guard the file. A file of another user than this one or root
+ * is refused, and other users' rights to it are taken away.
+ * @param replica not NULL; unchanged unless 0 or ::REMED_ELIMIT is returned, or ::REMED_ENOMEM while
+ *        entries were applied to one that was not empty
  * @param path of the file; not NULL
  * @param[out] position @p size bytes, NUL-terminated: for remed_transport_subscribe(); not NULL
  * @param size bytes at @p position, above 0; ::REMED_SNAPSHOT_POSITION_MAX + 1 always suffice
  * @param now ns since the Unix epoch, for expiry
- * @param error filled on failure; may be NULL
+ * @param error filled on failure, with the file and the cause; may be NULL
  * @return 0; ::REMED_ENOENT, ::REMED_EPERM, ::REMED_EIO; ::REMED_EINVAL when @p size is too small;
  *         ::REMED_EFORMAT for damage, or a file cut within a record; ::REMED_ETRUNCATED for one cut
- *         between records; ::REMED_EUNSUPPORTED for a newer version; ::REMED_ELIMIT when not all entries found room, which stats count; ::REMED_ENOMEM
+ *         between records; ::REMED_EUNSUPPORTED for a newer version, or a record of a kind too new;
+ *         ::REMED_ELIMIT when not all entries found room, which stats count; ::REMED_ENOMEM
  */
 REMED_API int remed_replica_load(struct remed_replica *replica, const char *path, char *position,
                                  size_t size, uint64_t now, struct remed_error *error);
@@ -206,21 +232,48 @@ struct remed_digest {
 };
 
 /**
- * Reads one leaf's digest. Keys are spread over leaves by a hash that is the same everywhere; epoch,
- * sequence, origin and times are no part of it, so equal digests mean equal state.
+ * Draws a key, for a digest that is to be compared with one of another machine.
+ * @param[out] key not NULL
+ * @param entropy where it is drawn; NULL: the system's
+ * @param error filled on failure; may be NULL
+ * @return 0; ::REMED_EIO without random bytes
+ */
+REMED_API int remed_digest_key_draw(struct remed_digest_key *key,
+                                    const struct remed_entropy *entropy,
+                                    struct remed_error *error);
+/** Tells the key of a replica's digest. @param replica not NULL @param[out] key not NULL */
+REMED_API void remed_replica_digest_key(const struct remed_replica *replica,
+                                        struct remed_digest_key *key);
+/**
+ * Gives a replica's digest another key, in one pass over its table (docs/repository.md tells what it
+ * costs); with the key that it has, nothing is done. From then on the digest follows every change by
+ * that key.
+ * @param replica not NULL
+ * @param key what another machine's table is to be compared by; not NULL
+ * @param error filled on failure; may be NULL
+ * @return 0; ::REMED_EINVAL for zeros
+ */
+REMED_API int remed_replica_rekey(struct remed_replica *replica,
+                                  const struct remed_digest_key *key, struct remed_error *error);
+/**
+ * Reads one leaf's digest. Keys are spread over leaves by a hash with the digest's key; epoch,
+ * sequence, origin and times are no part of it, so equal digests by one key mean equal state.
  * @param replica not NULL @param leaf below ::REMED_DIGEST_LEAVES @param[out] digest not NULL
  */
 REMED_API void remed_replica_digest(const struct remed_replica *replica, uint32_t leaf,
                                     struct remed_digest *digest);
 
 /**
- * Tells in which leaf a key's entry is counted, on every machine: to compare with a table that is
- * far, ask it for its digests, and then for the entries of the leaves that differ.
+ * Tells in which leaf of a replica's digest a key's entry is counted, or would be; the same in every
+ * replica whose digest has the same key. To compare with a table that is far, ask it for its digests
+ * by one key, and then for the entries of the leaves that differ.
+ * @param replica not NULL
  * @param key canonical, as remed_record_key() writes it; not NULL
  * @param key_length its bytes
  * @return below ::REMED_DIGEST_LEAVES
  */
-REMED_API uint32_t remed_replica_leaf(const uint8_t *key, size_t key_length);
+REMED_API uint32_t remed_replica_leaf(const struct remed_replica *replica, const uint8_t *key,
+                                      size_t key_length);
 
 /** How an entry differs between two replicas. */
 enum remed_difference {
@@ -251,7 +304,9 @@ struct remed_audit {
 };
 
 /**
- * Compares two replicas: leaf by leaf by digest, entry by entry where a digest differs.
+ * Compares two replicas: leaf by leaf by digest, entry by entry where a digest differs. Where their
+ * digests have different keys, the second one's leaves are summed by the first one's first, in a pass
+ * over its table.
  * @param a not NULL @param b not NULL
  * @param difference called for each; may be NULL
  * @param context for @p difference

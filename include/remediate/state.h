@@ -58,6 +58,11 @@ enum remed_learned {
 /** Longest record on the wire, bytes. */
 #define REMED_RECORD_MAX 65536
 
+/** Greatest epoch and sequence. Both are only ever counted up, so there is always a greater one for
+ *  who goes on: a record with one beyond this is refused wherever it comes from. 2^62 is enough for
+ *  nanoseconds of the clock until the year 2116. */
+#define REMED_NUMBER_MAX ((uint64_t)1 << 62)
+
 /** All of a record but its body. Strings are NUL-terminated UTF-8 without control characters. */
 struct remed_record_head {
     size_t size;         /**< sizeof this struct, set by the init function */
@@ -67,8 +72,8 @@ struct remed_record_head {
     uint32_t op;         /**< enum remed_op */
     uint32_t source;     /**< enum remed_learned */
     uint32_t reserved;   /**< zero */
-    uint64_t epoch;      /**< raised at every switchover */
-    uint64_t sequence;   /**< per origin */
+    uint64_t epoch;      /**< raised at every switchover; at most ::REMED_NUMBER_MAX */
+    uint64_t sequence;   /**< per origin; at most ::REMED_NUMBER_MAX */
     uint64_t observed;   /**< ns since the Unix epoch */
     uint64_t expires;    /**< ns since the Unix epoch; 0 never */
 };
@@ -195,8 +200,9 @@ REMED_API void remed_record_head_init(struct remed_record_head *head, size_t siz
  * @param record not NULL; unchanged on failure
  * @param head not NULL; its strings are copied
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for a name that is empty, too long or no plain UTF-8, or a value out of
- *         its range
+ * @return 0; ::REMED_EINVAL for a name that is empty, too long or no plain UTF-8, a value out of its
+ *         range, an epoch or sequence above ::REMED_NUMBER_MAX included, or a reserved member that is
+ *         not zero
  */
 REMED_API int remed_record_set_head(struct remed_record *record,
                                     const struct remed_record_head *head,
@@ -218,7 +224,7 @@ REMED_API void remed_record_head(const struct remed_record *record, struct remed
  * @param body the struct of that kind; not NULL; copied, with what it points to
  * @param size sizeof that struct
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL, also for a reserved member that is not zero; ::REMED_ENOMEM
  */
 REMED_API int remed_record_set_body(struct remed_record *record, unsigned kind, const void *body,
                                     size_t size, struct remed_error *error);
@@ -260,8 +266,8 @@ REMED_API int remed_record_encode(const struct remed_record *record, uint8_t *by
  * @param bytes the wire form
  * @param length its bytes, all of them one record
  * @param error filled on failure, with the byte where it is; may be NULL
- * @return 0; ::REMED_ETRUNCATED; ::REMED_EFORMAT for what is no record; ::REMED_EUNSUPPORTED for a
- *         version or kind too new; ::REMED_ELIMIT; ::REMED_ENOMEM
+ * @return 0; ::REMED_ETRUNCATED; ::REMED_EFORMAT for what is no record, an epoch or sequence above
+ *         ::REMED_NUMBER_MAX included; ::REMED_EUNSUPPORTED for a version or kind too new; ::REMED_ELIMIT; ::REMED_ENOMEM
  */
 REMED_API int remed_record_decode(struct remed_record *record, const uint8_t *bytes, size_t length,
                                   struct remed_error *error);

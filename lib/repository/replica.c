@@ -2,10 +2,9 @@
 /* The replica of repository.h. Threads: one thread a replica. */
 #include "repository/replica.h"
 
-#include "base/hash.h"
+#include "base/entropy.h"
 
 #define MAX_ENTRIES (1u << 28)
-#define SWEEP_FOR_ROOM 64u
 
 void remed_replica_opts_init(struct remed_replica_opts *opts, size_t size)
 {
@@ -16,16 +15,58 @@ void remed_replica_opts_init(struct remed_replica_opts *opts, size_t size)
 
 static int check_opts(const struct remed_replica_opts *opts, struct remed_error *error)
 {
+    if (opts->reserved != 0)
+        return remed_error_set(error, REMED_EINVAL, "replica: its options' reserved is not zero");
     if (opts->max_entries < 16 || opts->max_entries > MAX_ENTRIES)
         return remed_error_set(error, REMED_EINVAL, "max_entries is %u, must be 16 to %u",
                                opts->max_entries, MAX_ENTRIES);
-    if (opts->max_bytes < 2 * REMED_SLAB_CHUNK || opts->max_bytes > SIZE_MAX / 2)
+    if (opts->max_bytes < 2 * REMED_ARENA_CHUNK || opts->max_bytes > SIZE_MAX / 2)
         return remed_error_set(error, REMED_EINVAL, "max_bytes must be at least 2 MiB");
     if (opts->domain != NULL &&
         remed_text_length(opts->domain, REMED_NAME_MAX + 1) > REMED_NAME_MAX)
         return remed_error_set(error, REMED_EINVAL, "the domain is too long");
     if (opts->mac != NULL && (opts->mac->size < sizeof *opts->mac || opts->mac->compute == NULL))
         return remed_error_set(error, REMED_EINVAL, "the mac is not filled in");
+    return 0;
+}
+
+int remed_digest_key_draw(struct remed_digest_key *key, const struct remed_entropy *entropy,
+                          struct remed_error *error)
+{
+    static const uint64_t none[2];
+    return remed_entropy_secret(key->word, none, entropy, error);
+}
+
+static bool is_key(const struct remed_digest_key *key)
+{
+    return (key->word[0] | key->word[1]) != 0;
+}
+
+/* The secrets of the buckets and the digest. */
+static int draw_secrets(struct remed_replica *replica, struct remed_error *error)
+{
+    struct remed_replica_opts *opts = &replica->opts;
+    int rc = remed_entropy_secret(replica->secret, opts->seed, opts->entropy, error);
+    if (rc == 0 && !is_key(&opts->digest_key))
+        rc = remed_digest_key_draw(&opts->digest_key, opts->entropy, error);
+    if (rc == 0)
+        remed_digest_prepare(&replica->digest, &opts->digest_key);
+    return rc;
+}
+
+static int take_memory(struct remed_replica *replica, struct remed_error *error)
+{
+    const struct remed_allocator *allocator = &replica->allocator;
+    size_t count = 16;
+    while (count < replica->opts.max_entries)
+        count *= 2;
+    replica->buckets = remed_allocate(allocator, count * sizeof *replica->buckets);
+    replica->bucket_count = replica->buckets != NULL ? count : 0;
+    if (replica->buckets == NULL || remed_record_new(&replica->scratch, allocator) < 0 ||
+        remed_record_new(&replica->other, allocator) < 0 ||
+        remed_record_reserve(replica->scratch) < 0 || remed_record_reserve(replica->other) < 0)
+        return remed_error_set(error, REMED_ENOMEM, "no memory for a replica of %u entries",
+                               replica->opts.max_entries);
     return 0;
 }
 
@@ -43,25 +84,23 @@ int remed_replica_new(struct remed_replica **replica, const struct remed_replica
     struct remed_replica *made = remed_allocate(&allocator, sizeof *made);
     if (made == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a replica");
-    made->allocator = made->slab.allocator = allocator;
+    made->allocator = allocator;
     made->opts = opts;
-    made->slab.max_bytes = (size_t)opts.max_bytes;
-    remed_hash_secret(made->secret, opts.seed);
+    remed_arena_init(&made->arena, opts.max_bytes, &allocator);
+    made->arena.tell = remed_table_moved;
+    made->arena.context = made;
     if (opts.mac != NULL)
         made->mac = *opts.mac;
     if (opts.domain != NULL)
         memcpy(made->domain, opts.domain, strlen(opts.domain) + 1);
-    for (made->bucket_count = 16; made->bucket_count < opts.max_entries;)
-        made->bucket_count *= 2;
-    made->buckets = remed_allocate(&allocator, made->bucket_count * sizeof *made->buckets);
-    if (made->buckets == NULL || remed_record_new(&made->scratch, &allocator) < 0 ||
-        remed_record_new(&made->other, &allocator) < 0) {
+    rc = draw_secrets(made, error);
+    if (rc == 0)
+        rc = take_memory(made, error);
+    if (rc < 0)
         remed_replica_free(made);
-        return remed_error_set(error, REMED_ENOMEM, "no memory for a replica of %u entries",
-                               opts.max_entries);
-    }
-    *replica = made;
-    return 0;
+    else
+        *replica = made;
+    return rc;
 }
 
 void remed_replica_free(struct remed_replica *replica)
@@ -69,9 +108,8 @@ void remed_replica_free(struct remed_replica *replica)
     if (replica == NULL)
         return;
     struct remed_allocator allocator = replica->allocator;
-    remed_slab_fini(&replica->slab);
-    remed_release(&allocator, replica->buckets,
-                  replica->buckets != NULL ? replica->bucket_count * sizeof *replica->buckets : 0);
+    remed_arena_fini(&replica->arena);
+    remed_release(&allocator, replica->buckets, replica->bucket_count * sizeof *replica->buckets);
     remed_record_free(replica->scratch);
     remed_record_free(replica->other);
     remed_release(&allocator, replica, sizeof *replica);
@@ -82,132 +120,6 @@ int remed_entry_record(const struct remed_entry *entry, struct remed_record *rec
     return remed_record_decode(record, remed_entry_wire(entry), entry->wire_length, NULL);
 }
 
-static size_t entry_bytes(size_t key_length, size_t wire_length)
-{
-    return sizeof(struct remed_entry) + key_length + wire_length;
-}
-
-static struct remed_entry **find(const struct remed_replica *replica, uint64_t hash,
-                                 const uint8_t *key, size_t length)
-{
-    struct remed_entry **at = &replica->buckets[hash & (replica->bucket_count - 1)];
-    while (*at != NULL && ((*at)->hash != hash || (*at)->key_length != length ||
-                           memcmp((*at)->bytes, key, length) != 0))
-        at = &(*at)->chain;
-    return at;
-}
-
-static void digest_add(struct remed_replica *replica, const struct remed_entry *entry,
-                       uint64_t sign)
-{
-    struct remed_digest *leaf = &replica->leaves[entry->leaf];
-    leaf->sum[0] += entry->as.sum[0] * sign;
-    leaf->sum[1] += entry->as.sum[1] * sign;
-    leaf->count += sign;
-}
-
-static void unlink_mark(struct remed_replica *replica, struct remed_entry *entry)
-{
-    struct remed_entry *older = entry->as.mark.older, *newer = entry->as.mark.newer;
-    *(older != NULL ? &older->as.mark.newer : &replica->oldest) = newer;
-    *(newer != NULL ? &newer->as.mark.older : &replica->newest) = older;
-    replica->stats.marks--;
-}
-
-static void link_mark(struct remed_replica *replica, struct remed_entry *entry)
-{
-    entry->as.mark.older = replica->newest;
-    entry->as.mark.newer = NULL;
-    *(replica->newest != NULL ? &replica->newest->as.mark.newer : &replica->oldest) = entry;
-    replica->newest = entry;
-    replica->stats.marks++;
-}
-
-/* Takes an entry or a mark out of the table, and frees it. */
-static void drop(struct remed_replica *replica, struct remed_entry **slot)
-{
-    struct remed_entry *entry = *slot;
-    size_t bytes = entry_bytes(entry->key_length, entry->wire_length);
-    *slot = entry->chain;
-    if (entry->wire_length == 0) {
-        unlink_mark(replica, entry);
-    } else {
-        digest_add(replica, entry, UINT64_MAX);
-        replica->stats.entries--;
-    }
-    replica->stats.bytes -= bytes;
-    remed_slab_give(&replica->slab, entry, bytes);
-}
-
-static bool forget_oldest_mark(struct remed_replica *replica)
-{
-    struct remed_entry *mark = replica->oldest;
-    if (mark == NULL)
-        return false;
-    drop(replica, find(replica, mark->hash, mark->bytes, mark->key_length));
-    replica->stats.forgotten++;
-    return true;
-}
-
-/* A block for an entry, when need be in the place of marks or of what has expired. `replacing` says
- * that another entry goes as this one comes. */
-static struct remed_entry *take(struct remed_replica *replica, size_t bytes, bool replacing,
-                                uint64_t now)
-{
-    const uint64_t most = (uint64_t)replica->opts.max_entries + replacing;
-    bool swept = replacing; /* a sweep could take the entry that is replaced */
-    for (;;) {
-        struct remed_entry *entry = NULL;
-        if (replica->stats.entries + replica->stats.marks < most)
-            entry = remed_slab_take(&replica->slab, bytes);
-        if (entry != NULL || (swept && !forget_oldest_mark(replica)))
-            return entry;
-        if (!swept)
-            remed_replica_expire(replica, now, SWEEP_FOR_ROOM);
-        swept = true;
-    }
-}
-
-/* What is to be put into the table: a record, or a mark. */
-struct candidate {
-    const struct remed_record *record; /* NULL for a mark from a snapshot */
-    uint64_t epoch, sequence, time; /* time: of an entry when it expires, of a mark when observed */
-    uint32_t partition;
-    uint8_t key[REMED_KEY_MAX];
-    size_t key_length;
-    uint64_t hash;
-    const uint8_t *wire;
-    size_t wire_length; /* 0 for a removal: a mark */
-};
-
-/* Puts the entry or mark of a candidate into the table; its key must not be there. */
-static void insert(struct remed_replica *replica, const struct candidate *candidate,
-                   struct remed_entry *entry)
-{
-    struct remed_entry **bucket = &replica->buckets[candidate->hash & (replica->bucket_count - 1)];
-    *entry = (struct remed_entry){.chain = *bucket,
-                                  .hash = candidate->hash,
-                                  .epoch = candidate->epoch,
-                                  .sequence = candidate->sequence,
-                                  .expires = candidate->time,
-                                  .wire_length = (uint32_t)candidate->wire_length,
-                                  .partition = candidate->partition,
-                                  .key_length = (uint16_t)candidate->key_length};
-    memcpy(entry->bytes, candidate->key, candidate->key_length);
-    if (candidate->wire_length != 0)
-        memcpy(entry->bytes + candidate->key_length, candidate->wire, candidate->wire_length);
-    *bucket = entry;
-    replica->stats.bytes += entry_bytes(candidate->key_length, candidate->wire_length);
-    if (candidate->wire_length == 0) {
-        link_mark(replica, entry);
-        return;
-    }
-    entry->leaf = (uint16_t)remed_replica_leaf(candidate->key, candidate->key_length);
-    remed_digest_part(candidate->key, candidate->key_length, candidate->record, entry->as.sum);
-    digest_add(replica, entry, 1);
-    replica->stats.entries++;
-}
-
 static void tell(struct remed_replica *replica, enum remed_applied what,
                  const struct remed_record *record)
 {
@@ -215,50 +127,47 @@ static void tell(struct remed_replica *replica, enum remed_applied what,
         replica->opts.change(replica->opts.context, what, record);
 }
 
-static bool is_newer(const struct candidate *candidate, const struct remed_entry *entry)
+static bool is_newer(const struct remed_candidate *candidate, const struct remed_entry *entry)
 {
     return candidate->epoch != entry->epoch ? candidate->epoch > entry->epoch
                                             : candidate->sequence > entry->sequence;
 }
 
-static int refuse(struct remed_replica *replica, struct remed_error *error)
+static int refuse(struct remed_replica *replica, int code, struct remed_error *error)
 {
     replica->stats.refused++;
-    return remed_error_set(error, REMED_ELIMIT, "no room for another entry: %llu are held",
+    return remed_error_set(error, code,
+                           code == REMED_ENOMEM ? "no memory for another entry: %llu are held"
+                                                : "no room for another entry: %llu are held",
                            (unsigned long long)replica->stats.entries);
 }
 
-static int replace(struct remed_replica *replica, const struct candidate *candidate, bool exists,
-                   uint64_t now, struct remed_error *error)
+/* Puts a candidate that is newer into the table, and tells the hook. `old` is what its key
+ * has. `over`: it came after it had expired, and leaves its mark alone. */
+static int replace(struct remed_replica *replica, const struct remed_candidate *candidate,
+                   struct remed_entry *old, bool over, uint64_t now, struct remed_error *error)
 {
-    bool removes = candidate->wire_length == 0, had = false;
-    struct remed_entry *entry =
-        take(replica, entry_bytes(candidate->key_length, candidate->wire_length), exists, now);
-    if (entry == NULL && !removes)
-        return refuse(replica, error); /* an older entry stays as it is */
-    /* taking may have forgotten marks, this key's too */
-    struct remed_entry **slot =
-        find(replica, candidate->hash, candidate->key, candidate->key_length);
-    if (*slot != NULL) {
-        had = (*slot)->wire_length != 0 &&
-              (!removes || remed_entry_record(*slot, replica->other) == 0);
-        drop(replica, slot);
-    }
-    if (entry != NULL)
-        insert(replica, candidate, entry);
-    else
-        replica->stats.forgotten++; /* removed, but no room for its mark */
+    bool removes = candidate->wire_length == 0, had = old != NULL && old->wire_length != 0;
+    bool told = had && removes && remed_entry_record(old, replica->other) == 0;
+    int rc = remed_table_put(replica, candidate, old, now);
+    if (rc < 0 && !removes)
+        return refuse(replica, rc, error); /* an older entry stays as it is */
+    replica->stats.forgotten += rc < 0;    /* there was nothing, and no room for a mark */
+    if (over && !had)
+        return REMED_APPLIED_EXPIRED;
     replica->stats.applied++;
     if (!removes) {
         tell(replica, had ? REMED_APPLIED_CHANGED : REMED_APPLIED_NEW, candidate->record);
         return had ? REMED_APPLIED_CHANGED : REMED_APPLIED_NEW;
     }
-    if (had)
+    if (told)
         tell(replica, REMED_APPLIED_REMOVED, replica->other);
     return REMED_APPLIED_REMOVED;
 }
 
-static int apply(struct remed_replica *replica, struct candidate *candidate, uint64_t now,
+/* Whatever the order and the time in which records come: each key ends with its newest, or with
+ * that one's mark. */
+static int apply(struct remed_replica *replica, struct remed_candidate *candidate, uint64_t now,
                  struct remed_error *error)
 {
     const struct remed_record *record = candidate->record;
@@ -270,27 +179,24 @@ static int apply(struct remed_replica *replica, struct candidate *candidate, uin
         replica->stats.fenced++;
         return REMED_APPLIED_FENCED;
     }
-    candidate->hash = remed_hash_bytes(candidate->key, candidate->key_length, replica->secret);
-    struct remed_entry **slot =
-        find(replica, candidate->hash, candidate->key, candidate->key_length);
+    candidate->hash = remed_table_hash(replica, candidate->key, candidate->key_length);
     candidate->epoch = record->epoch;
     candidate->sequence = record->sequence;
-    candidate->time = record->expires;
-    if (*slot != NULL && !is_newer(candidate, *slot)) {
+    struct remed_entry *old =
+        *remed_table_find(replica, candidate->hash, candidate->key, candidate->key_length);
+    if (old != NULL && !is_newer(candidate, old)) {
         replica->stats.stale++;
         return REMED_APPLIED_STALE;
     }
-    if (record->op == REMED_OP_REMOVE)
+    bool removes = record->op == REMED_OP_REMOVE;
+    bool over = !removes && record->expires != 0 && record->expires <= now;
+    replica->stats.expired += over;
+    candidate->time = record->expires;
+    if (removes || over) {
         candidate->wire_length = 0;
-    else if (record->expires != 0 && record->expires <= now) {
-        replica->stats.expired++;
-        if (*slot == NULL || (*slot)->wire_length == 0)
-            return REMED_APPLIED_EXPIRED;
-        candidate->wire_length = 0; /* newer than the entry, and over: the entry goes */
-    }
-    if (candidate->wire_length == 0)
         candidate->time = record->observed;
-    return replace(replica, candidate, *slot != NULL, now, error);
+    }
+    return replace(replica, candidate, old, over, now, error);
 }
 
 /* The record of a value: its signature is checked where one is asked for, else only taken off. */
@@ -329,14 +235,14 @@ static int keep(struct remed_replica *replica, const struct remed_entry *entry,
 static int forget(struct remed_replica *replica, const uint8_t *key, size_t length,
                   struct remed_error *error)
 {
-    uint64_t hash = remed_hash_bytes(key, length, replica->secret);
-    struct remed_entry **slot = find(replica, hash, key, length);
+    uint32_t hash = remed_table_hash(replica, key, length);
+    struct remed_entry **slot = remed_table_find(replica, hash, key, length);
     if (replica->mac.compute != NULL)
         return keep(replica, *slot, error);
     if (*slot == NULL)
         return REMED_APPLIED_STALE;
     bool had = (*slot)->wire_length != 0 && remed_entry_record(*slot, replica->other) == 0;
-    drop(replica, slot);
+    remed_table_drop(replica, slot);
     replica->stats.applied++;
     if (had)
         tell(replica, REMED_APPLIED_REMOVED, replica->other);
@@ -360,7 +266,7 @@ int remed_replica_apply_message(struct remed_replica *replica, const struct reme
 int remed_replica_apply_opened(struct remed_replica *replica, const struct remed_message *message,
                                uint64_t now, struct remed_error *error)
 {
-    struct candidate candidate;
+    struct remed_candidate candidate;
     const uint8_t *key = message->key;
     int rc = remed_record_decode(replica->scratch, message->value, message->value_length, error);
     if (rc < 0) {
@@ -391,25 +297,24 @@ int remed_replica_apply(struct remed_replica *replica, const uint8_t *key, size_
 
 int remed_replica_put_mark(struct remed_replica *replica, const struct remed_mark *mark)
 {
-    struct candidate candidate = {.epoch = mark->epoch,
-                                  .sequence = mark->sequence,
-                                  .time = mark->observed,
-                                  .partition = mark->partition,
-                                  .key_length = mark->key_length};
+    struct remed_candidate candidate = {.epoch = mark->epoch,
+                                        .sequence = mark->sequence,
+                                        .time = mark->observed,
+                                        .partition = mark->partition,
+                                        .key_length = mark->key_length};
     memcpy(candidate.key, mark->key, mark->key_length);
-    candidate.hash = remed_hash_bytes(candidate.key, candidate.key_length, replica->secret);
-    struct remed_entry **slot = find(replica, candidate.hash, candidate.key, candidate.key_length);
-    if (*slot != NULL && !is_newer(&candidate, *slot))
+    candidate.hash = remed_table_hash(replica, candidate.key, candidate.key_length);
+    struct remed_entry *old =
+        *remed_table_find(replica, candidate.hash, candidate.key, candidate.key_length);
+    if (old != NULL && !is_newer(&candidate, old))
         return 0;
-    if (*slot != NULL) { /* an older one, from before: it goes as by any removal */
-        int rc = replace(replica, &candidate, true, 0, NULL);
+    if (old != NULL) { /* an older one, from before: it goes as by any removal */
+        int rc = replace(replica, &candidate, old, false, 0, NULL);
         return rc < 0 ? rc : 0;
     }
-    struct remed_entry *entry = take(replica, entry_bytes(mark->key_length, 0), false, 0);
-    if (entry == NULL)
-        return REMED_ELIMIT;
-    insert(replica, &candidate, entry);
-    return 0;
+    int rc = remed_table_put(replica, &candidate, NULL, 0);
+    replica->stats.forgotten += rc < 0;
+    return rc;
 }
 
 size_t remed_replica_release(struct remed_replica *replica, uint32_t partition)
@@ -424,7 +329,7 @@ size_t remed_replica_release(struct remed_replica *replica, uint32_t partition)
             bool told = (*slot)->wire_length != 0;
             released += told;
             told = told && remed_entry_record(*slot, replica->other) == 0;
-            drop(replica, slot);
+            remed_table_drop(replica, slot);
             if (told)
                 tell(replica, REMED_APPLIED_RELEASED, replica->other);
         }
@@ -434,37 +339,29 @@ size_t remed_replica_release(struct remed_replica *replica, uint32_t partition)
 int remed_replica_apply_record(struct remed_replica *replica, const struct remed_record *record,
                                uint64_t now, struct remed_error *error)
 {
-    struct candidate candidate = {.record = record};
-    uint8_t small[512], *wire = small;
-    size_t length = 0;
-    int rc = remed_record_encode(record, small, sizeof small, &length);
-    if (rc == REMED_ELIMIT && length <= REMED_RECORD_MAX) {
-        wire = remed_allocate(&replica->allocator, length);
-        if (wire == NULL)
-            return remed_error_set(error, REMED_ENOMEM, "no memory for a record");
-        rc = remed_record_encode(record, wire, length, &length);
-    }
+    struct remed_candidate candidate = {.record = record, .wire = replica->wire};
+    int rc =
+        remed_record_encode(record, replica->wire, sizeof replica->wire, &candidate.wire_length);
+    if (rc < 0)
+        return remed_error_set(error, rc, "the record has no domain or body, or is too long");
     candidate.key_length = remed_record_key(record, candidate.key, sizeof candidate.key);
-    candidate.wire = wire;
-    candidate.wire_length = length;
-    rc = rc < 0 ? remed_error_set(error, rc, "the record has no domain or body, or is too long")
-                : apply(replica, &candidate, now, error);
-    if (wire != small)
-        remed_release(&replica->allocator, wire, length);
-    return rc;
+    return apply(replica, &candidate, now, error);
 }
 
-void remed_replica_fence(struct remed_replica *replica, uint64_t epoch)
+int remed_replica_fence(struct remed_replica *replica, uint64_t epoch)
 {
+    if (epoch > REMED_NUMBER_MAX)
+        return REMED_EINVAL;
     if (epoch > replica->fence)
         replica->fence = epoch;
+    return 0;
 }
 
 int remed_replica_get(const struct remed_replica *replica, const uint8_t *key, size_t key_length,
                       struct remed_record *record)
 {
-    uint64_t hash = remed_hash_bytes(key, key_length, replica->secret);
-    struct remed_entry *entry = *find(replica, hash, key, key_length);
+    uint32_t hash = remed_table_hash(replica, key, key_length);
+    const struct remed_entry *entry = *remed_table_find(replica, hash, key, key_length);
     if (entry == NULL || entry->wire_length == 0)
         return REMED_ENOENT;
     return remed_entry_record(entry, record);
@@ -491,27 +388,33 @@ int remed_replica_next(const struct remed_replica *replica, uint64_t *cursor,
     return 0;
 }
 
+/* Of the entries of a bucket, those that are over become marks. */
+static size_t expire_bucket(struct remed_replica *replica, size_t bucket, uint64_t now)
+{
+    struct remed_record_head head = {.size = sizeof head};
+    size_t ended = 0;
+    for (struct remed_entry *entry = replica->buckets[bucket]; entry != NULL;
+         entry = entry->chain) {
+        if (entry->wire_length == 0 || entry->expires == 0 || entry->expires > now ||
+            remed_entry_record(entry, replica->other) < 0)
+            continue;
+        remed_record_head(replica->other, &head, sizeof head);
+        remed_table_mark(replica, entry, head.observed);
+        replica->stats.expired++;
+        ended++;
+        tell(replica, REMED_APPLIED_EXPIRED, replica->other);
+    }
+    return ended;
+}
+
 size_t remed_replica_expire(struct remed_replica *replica, uint64_t now, size_t budget)
 {
     size_t ended = 0;
     if (budget > replica->bucket_count)
         budget = replica->bucket_count;
     for (; budget > 0; budget--) {
-        struct remed_entry **slot = &replica->buckets[replica->sweep];
+        ended += expire_bucket(replica, replica->sweep, now);
         replica->sweep = (replica->sweep + 1) & (replica->bucket_count - 1);
-        while (*slot != NULL) {
-            struct remed_entry *entry = *slot;
-            if (entry->wire_length == 0 || entry->expires == 0 || entry->expires > now) {
-                slot = &entry->chain;
-                continue;
-            }
-            bool told = remed_entry_record(entry, replica->other) == 0;
-            drop(replica, slot);
-            replica->stats.expired++;
-            ended++;
-            if (told)
-                tell(replica, REMED_APPLIED_EXPIRED, replica->other);
-        }
     }
     return ended;
 }
@@ -519,5 +422,7 @@ size_t remed_replica_expire(struct remed_replica *replica, uint64_t now, size_t 
 void remed_replica_stats(const struct remed_replica *replica, struct remed_replica_stats *stats,
                          size_t size)
 {
-    remed_stats_copy(stats, size, &replica->stats, sizeof replica->stats);
+    struct remed_replica_stats own = replica->stats;
+    own.bytes = replica->arena.live;
+    remed_stats_copy(stats, size, &own, sizeof own);
 }

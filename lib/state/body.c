@@ -58,6 +58,14 @@ static int check_endpoint(const char *what, const struct remed_endpoint *endpoin
     return 0;
 }
 
+static int check_reserved(const uint8_t *bytes, size_t length, struct remed_error *error)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] != 0)
+            return remed_error_set(error, REMED_EINVAL, "the body's reserved bytes are not zero");
+    return 0;
+}
+
 static int check_text(const char *what, const char *text, size_t least, struct remed_error *error)
 {
     size_t length = remed_text_length(text, REMED_TEXT_MAX + 1);
@@ -71,7 +79,9 @@ static int check_text(const char *what, const char *text, size_t least, struct r
 static int check_nat_binding(const struct remed_nat_binding *body, enum presence outside,
                              struct remed_error *error)
 {
-    int rc = check_endpoint("inside", &body->inside, NEEDED, error);
+    int rc = check_reserved(body->reserved, sizeof body->reserved, error);
+    if (rc == 0)
+        rc = check_endpoint("inside", &body->inside, NEEDED, error);
     if (rc == 0)
         rc = check_endpoint("outside", &body->outside, outside, error);
     return rc == 0 ? check_endpoint("remote", &body->remote, OPTIONAL, error) : rc;
@@ -84,6 +94,8 @@ static int check_lb_assignment(const struct remed_lb_assignment *body, enum pres
     if (body->backend_name[0] != '\0')
         backend = OPTIONAL;
     if (rc == 0)
+        rc = check_reserved(body->reserved, sizeof body->reserved, error);
+    if (rc == 0)
         rc = check_endpoint("client", &body->client, NEEDED, error);
     if (rc == 0)
         rc = check_endpoint("virtual", &body->service, NEEDED, error);
@@ -92,7 +104,11 @@ static int check_lb_assignment(const struct remed_lb_assignment *body, enum pres
 
 static int check_session(const struct remed_session *body, struct remed_error *error)
 {
-    int rc = check_endpoint("client", &body->client, NEEDED, error);
+    int rc = check_reserved(body->reserved, sizeof body->reserved, error);
+    for (unsigned i = 0; rc == 0 && i < 2; i++)
+        rc = check_reserved(body->window[i].reserved, sizeof body->window[i].reserved, error);
+    if (rc == 0)
+        rc = check_endpoint("client", &body->client, NEEDED, error);
     if (rc == 0)
         rc = check_endpoint("server", &body->server, NEEDED, error);
     if (rc == 0)

@@ -285,8 +285,8 @@ static void read_head(struct remed_record *record, struct remed_reader *reader)
     read_text(reader, record->origin, REMED_NAME_MAX, &record->origin_length, "an origin");
     if (REMED_UNLIKELY(record->domain_length == 0))
         remed_reader_fail(reader, REMED_EFORMAT, "a domain");
-    record->epoch = remed_read_uint(reader, UINT64_MAX, "an epoch");
-    record->sequence = remed_read_uint(reader, UINT64_MAX, "a sequence");
+    record->epoch = remed_read_uint(reader, REMED_NUMBER_MAX, "an epoch of at most 2^62");
+    record->sequence = remed_read_uint(reader, REMED_NUMBER_MAX, "a sequence of at most 2^62");
     record->observed = remed_read_uint(reader, UINT64_MAX, "a time");
 }
 

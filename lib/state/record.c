@@ -40,19 +40,38 @@ void remed_record_free(struct remed_record *record)
     remed_release(&allocator, record, sizeof *record);
 }
 
+static int blob_reserve(struct remed_blob *blob, size_t length,
+                        const struct remed_allocator *allocator)
+{
+    size_t room = blob->room < 64 ? 64 : blob->room;
+    while (room < length)
+        room *= 2;
+    if (room == blob->room)
+        return 0;
+    uint8_t *grown = remed_reallocate(allocator, blob->bytes, blob->room, room);
+    if (grown == NULL)
+        return REMED_ENOMEM;
+    blob->bytes = grown;
+    blob->room = (uint32_t)room;
+    return 0;
+}
+
+int remed_record_reserve(struct remed_record *record)
+{
+    const struct remed_allocator *allocator = &record->allocator;
+    int rc = blob_reserve(&record->blob[0], REMED_BLOB_MAX, allocator);
+    if (rc == 0)
+        rc = blob_reserve(&record->blob[1], REMED_BLOB_MAX, allocator);
+    if (rc == 0)
+        rc = blob_reserve(&record->extra.raw, REMED_EXTRA_MAX, allocator);
+    return rc == 0 ? blob_reserve(&record->body_extra.raw, REMED_EXTRA_MAX, allocator) : rc;
+}
+
 int remed_blob_set(struct remed_blob *blob, const uint8_t *bytes, size_t length,
                    const struct remed_allocator *allocator)
 {
-    if (length > blob->room) {
-        size_t room = blob->room < 64 ? 64 : blob->room;
-        while (room < length)
-            room *= 2;
-        uint8_t *grown = remed_reallocate(allocator, blob->bytes, blob->room, room);
-        if (grown == NULL)
-            return REMED_ENOMEM;
-        blob->bytes = grown;
-        blob->room = (uint32_t)room;
-    }
+    if (length > blob->room && blob_reserve(blob, length, allocator) < 0)
+        return REMED_ENOMEM;
     if (length != 0)
         memmove(blob->bytes, bytes, length);
     blob->length = (uint32_t)length;
@@ -125,6 +144,13 @@ int remed_record_set_head(struct remed_record *record, const struct remed_record
         rc = check_name("origin", head.origin, 0, error);
     if (rc < 0)
         return rc;
+    if (head.reserved != 0)
+        return remed_error_set(error, REMED_EINVAL, "the head's reserved is not zero");
+    if (head.epoch > REMED_NUMBER_MAX || head.sequence > REMED_NUMBER_MAX)
+        return remed_error_set(
+            error, REMED_EINVAL, "%s %llu is above 2^62",
+            head.epoch > REMED_NUMBER_MAX ? "epoch" : "sequence",
+            (unsigned long long)(head.epoch > REMED_NUMBER_MAX ? head.epoch : head.sequence));
     if (head.op > REMED_OP_REMOVE || head.source > REMED_LEARNED_EXTRACTED)
         return remed_error_set(error, REMED_EINVAL, "op or source out of range");
     record->domain_length = (uint8_t)strlen(head.domain);

@@ -58,6 +58,9 @@ struct remed_record {
 int remed_blob_set(struct remed_blob *blob, const uint8_t *bytes, size_t length,
                    const struct remed_allocator *allocator);
 
+/* Takes all the memory now that decoding into the record may need. */
+int remed_record_reserve(struct remed_record *record);
+
 /* Checks a body as remed_record_set_body() promises. */
 int remed_body_check(unsigned kind, const void *body, unsigned op, struct remed_error *error);
 /* Bytes of the struct of a kind; 0 for no kind. */

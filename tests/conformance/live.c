@@ -95,8 +95,6 @@ struct remed_replica *live_replica(uint32_t max_entries)
     struct remed_error error;
     remed_replica_opts_init(&opts, sizeof opts);
     opts.max_entries = max_entries;
-    opts.seed[0] = live_real();
-    opts.seed[1] = live_now();
     if (remed_replica_new(&replica, &opts, &error) < 0)
         live_die("%s", error.message);
     return replica;

@@ -43,7 +43,7 @@ static const char *const lines[] = {
     "{\"domain\":\"edge-1\",\"kind\":\"session\",\"op\":\"remove\",\"epoch\":0,\"sequence\":0,"
     "\"origin\":\"\",\"source\":\"mirrored\",\"observed\":null,\"expires\":null,"
     "\"body\":{\"protocol\":\"udp\",\"client\":\"10.0.0.1:53001\",\"server\":\"9.9.9.9:53\"}}",
-    "{\"domain\":\"d\",\"kind\":\"session\",\"op\":\"upsert\",\"epoch\":\"18446744073709551615\","
+    "{\"domain\":\"d\",\"kind\":\"session\",\"op\":\"upsert\",\"epoch\":4611686018427387904,"
     "\"sequence\":0,\"origin\":\"\",\"source\":\"extracted\",\"observed\":null,"
     "\"expires\":\"2030-02-28T23:59:59.000000001Z\",\"body\":{\"protocol\":\"icmp\","
     "\"client\":\"10.0.0.1\",\"server\":\"2001:db8::9\",\"client_outside\":\"192.0.2.1:7\","
@@ -165,6 +165,138 @@ static void refused(void)
     free(deep);
 }
 
+/* Every member that is a number, as a form with a hole, and its greatest. */
+static const struct member {
+    const char *name, *form;
+    uint64_t most;
+} members[] = {
+    {"epoch", "\"epoch\":%s,\"kind\":\"counter\",\"body\":{\"name\":\"x\"}", REMED_NUMBER_MAX},
+    {"sequence", "\"sequence\":%s,\"kind\":\"counter\",\"body\":{\"name\":\"x\"}",
+     REMED_NUMBER_MAX},
+    {"value", "\"kind\":\"counter\",\"body\":{\"name\":\"x\",\"value\":%s}", UINT64_MAX},
+    {"table", "\"kind\":\"flow-rule\",\"body\":{\"table\":%s}", UINT32_MAX},
+    {"priority", "\"kind\":\"flow-rule\",\"body\":{\"table\":1,\"priority\":%s}", UINT32_MAX},
+    {"cookie", "\"kind\":\"flow-rule\",\"body\":{\"cookie\" : %s,\"match\":\"a\\\"b\"}",
+     UINT64_MAX},
+#define SESSION                                                                                    \
+    "\"kind\":\"session\",\"body\":{\"protocol\":\"tcp\",\"client\":\"10.0.0.1:1\","               \
+    "\"server\":\"10.0.0.2:2\","
+    {"timeout_ns", SESSION "\"timeout_ns\":%s}", UINT64_MAX},
+    {"bytes", SESSION "\"bytes\":[%s,1]}", UINT64_MAX},
+    {"bytes", SESSION "\"bytes\":[1,%s]}", UINT64_MAX},
+    {"packets", SESSION "\"packets\":[1,%s]}", UINT64_MAX},
+    {"end", SESSION "\"windows\":[{\"end\":%s},null]}", UINT32_MAX},
+    {"max_end", SESSION "\"windows\":[null,{\"max_end\":%s}]}", UINT32_MAX},
+    {"max_window", SESSION "\"windows\":[null,{\"max_window\":%s}]}", UINT32_MAX},
+    {"scale", SESSION "\"windows\":[{\"scale\":%s},null]}", 14},
+    {"protocol",
+     "\"kind\":\"session\",\"body\":{\"client\":\"10.0.0.1:1\",\"server\":\"10.0.0.2:2\","
+     "\"protocol\":%s}",
+     255},
+};
+
+static int read_member(const struct member *member, const char *value)
+{
+    char inner[512], text[600];
+    snprintf(inner, sizeof inner, member->form, value);
+    snprintf(text, sizeof text, "{\"domain\":\"d\",%s}", inner);
+    return read_text(text);
+}
+
+static void is_named(const struct member *member, const char *value)
+{
+    int rc = read_member(member, value);
+    bool right =
+        rc == REMED_EFORMAT && strncmp(error.message, member->name, strlen(member->name)) == 0;
+    if (!right)
+        fprintf(stderr, "%s %s: %d %s\n", member->name, value, rc, error.message);
+    CU_ASSERT_TRUE(right);
+}
+
+/* Numbers that do not fit are errors with their member's name, in every way to write them. */
+static void numbers(void)
+{
+    static const char *const bad[] = {"-1",
+                                      "-0.5",
+                                      "1.5",
+                                      "1.0",
+                                      "1e3",
+                                      "1E400",
+                                      "-1e400",
+                                      "9007199254740993.0",
+                                      "true",
+                                      "{}",
+                                      "18446744073709551616",
+                                      "99999999999999999999999",
+                                      "-9223372036854775809",
+                                      "\"18446744073709551616\"",
+                                      "\"99999999999999999999\"",
+                                      "\"36893488147419103233\"",
+                                      "\"-1\"",
+                                      "\"+1\"",
+                                      "\" 1\"",
+                                      "\"1 \"",
+                                      "\"\"",
+                                      "\"1e3\"",
+                                      "\"0x10\"",
+                                      "\"1.0\""};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const struct member *member = &members[i];
+        bool quoted = strcmp(member->name, "protocol") != 0;
+        char text[32];
+        for (size_t j = 0; j < sizeof bad / sizeof *bad; j++)
+            is_named(member, bad[j]);
+        snprintf(text, sizeof text, quoted ? "\"%llu\"" : "%llu", (unsigned long long)member->most);
+        CU_ASSERT_EQUAL(read_member(member, text), 0);
+        if (member->most == UINT64_MAX)
+            continue;
+        snprintf(text, sizeof text, "\"%llu\"", (unsigned long long)member->most + 1);
+        is_named(member, text);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)member->most + 1);
+        is_named(member, text);
+    }
+}
+
+/* Times that no day has, or that do not fit. */
+static void wrong_times(void)
+{
+    static const char *const bad[] = {"2026-02-29T00:00:00Z",  "2026-04-31T00:00:00Z",
+                                      "2026-13-01T00:00:00Z",  "2026-00-01T00:00:00Z",
+                                      "2026-01-00T00:00:00Z",  "2100-02-29T00:00:00Z",
+                                      "1969-12-31T23:59:59Z",  "1970-01-01T00:00:00Z",
+                                      "2554-07-21T23:34:34Z",  "2554-07-21T23:34:33.709551616Z",
+                                      "9999-12-31T23:59:59Z",  "+026-01-01T00:00:00Z",
+                                      " 026-01-01T00:00:00Z",  "2026- 1-01T00:00:00Z",
+                                      "2026-01-01T24:00:00Z",  "2026-01-01T00:00:00",
+                                      "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00.1234567891Z",
+                                      "2026-01-01T00:00:00Zx", ""};
+    static const char *const names[] = {"observed", "expires"};
+    char text[256];
+    for (size_t i = 0; i < 2 * sizeof bad / sizeof *bad; i++) {
+        snprintf(text, sizeof text,
+                 "{\"domain\":\"d\",\"kind\":\"counter\",\"%s\":\"%s\",\"body\":{\"name\":\"x\"}}",
+                 names[i % 2], bad[i / 2]);
+        int rc = read_text(text);
+        if (rc != REMED_EFORMAT || strncmp(error.message, names[i % 2], 7) != 0)
+            fprintf(stderr, "%s: %d %s\n", text, rc, error.message);
+        CU_ASSERT(rc == REMED_EFORMAT && strncmp(error.message, names[i % 2], 7) == 0);
+    }
+}
+
+static void defaults_out_of_range(void)
+{
+    const char *text = "{\"kind\":\"counter\",\"body\":{\"name\":\"x\"}}";
+    const struct remed_json_defaults good = {.size = sizeof good, .domain = "d"};
+    struct remed_json_defaults bad[4] = {good, good, good, good};
+    bad[0].reserved = 1;
+    bad[1].epoch = REMED_NUMBER_MAX + 1;
+    bad[2].sequence = REMED_NUMBER_MAX + 1;
+    bad[3].source = 4;
+    CU_ASSERT_EQUAL(remed_json_read(record, text, strlen(text), &good, &error), 0);
+    for (unsigned i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(remed_json_read(record, text, strlen(text), &bad[i], &error), REMED_EINVAL);
+}
+
 static void times(void)
 {
     static const struct {
@@ -173,7 +305,8 @@ static void times(void)
     } known[] = {{"1970-01-01T00:00:00.000000000Z", 0},
                  {"2000-02-29T12:30:15.500000000Z", 951827415500000000ull},
                  {"2100-03-01T00:00:00.000000001Z", 4107542400000000001ull},
-                 {"2026-11-23T10:00:00.123456789Z", 1795428000123456789ull}};
+                 {"2026-11-23T10:00:00.123456789Z", 1795428000123456789ull},
+                 {"2554-07-21T23:34:33.709551615Z", UINT64_MAX}};
     for (size_t i = 1; i < sizeof known / sizeof *known; i++) {
         char text[512];
         struct remed_record_head head;
@@ -195,6 +328,9 @@ static const struct test_case cases[] = {
     {"what is missing is filled in", filled_in},
     {"what is wrong is named", refused},
     {"times", times},
+    {"times that are none", wrong_times},
+    {"numbers that do not fit", numbers},
+    {"defaults out of range", defaults_out_of_range},
     {NULL, NULL},
 };
 

@@ -291,8 +291,6 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
     opts.max_entries = max_entries;
     opts.mac = mac;
     opts.max_bytes = SIZE_MAX / 4 < 8ull << 30 ? SIZE_MAX / 4 : 8ull << 30;
-    opts.seed[0] = real_ns();
-    opts.seed[1] = monotonic_ns();
     if (remed_replica_new(&gathering.replica, &opts, &error) < 0) {
         fail("%s", error.message);
         return NULL;

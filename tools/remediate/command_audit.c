@@ -25,7 +25,8 @@ static const char audit_help[] =
     "Exit status: 0 equal, 1 different, damaged or failed, 2 wrong usage.\n"
     "\n"
     "  -q, --quiet           the summary alone\n"
-    "      --leaves LIST     only records of these leaves of the digest, such as 5,17-20\n"
+    "      --leaves LIST     only records of these leaves of the digest, as the audit\n"
+    "                        of a digest printed them\n"
     "      --verify FILE     take only records of a repository that a key of the file signed\n"
     "      --wait TIME       how long to wait for a server that is away (default: for ever)\n"
     "      --max-entries N   most entries of each (default 1048576)\n"
@@ -36,7 +37,8 @@ static const char *const causes[] = {"missing", "extra", "stale", "field"};
 
 struct telling {
     bool quiet, json;
-    uint64_t wait; /* for a server that is away, ns; UINT64_MAX: for ever */
+    uint64_t wait;                 /* for a server that is away, ns; UINT64_MAX: for ever */
+    const struct remed_replica *a; /* by whose digest the leaves are told */
     struct leaves leaves;
     uint64_t differences[4];
 };
@@ -56,7 +58,7 @@ static void tell(void *context, enum remed_difference what, const struct remed_r
                  const struct remed_record *b, const char *fields)
 {
     struct telling *telling = context;
-    if (!leaves_have_record(&telling->leaves, a != NULL ? a : b))
+    if (!leaves_have_record(&telling->leaves, telling->a, a != NULL ? a : b))
         return;
     telling->differences[what]++;
     if (telling->quiet)
@@ -104,16 +106,20 @@ static bool summarize(const struct telling *telling, const struct remed_replica 
 }
 
 /* Where they differ is all that a digest can tell. */
-static int audit_digest(const struct remed_replica *a, const char *path,
-                        const struct telling *telling)
+static int audit_digest(struct remed_replica *a, const char *path, const struct telling *telling)
 {
-    static struct remed_digest theirs[REMED_DIGEST_LEAVES];
+    static struct digest far;
+    const struct remed_digest *theirs = far.leaves;
     struct leaves differing = {.all = false};
     struct remed_digest ours;
     uint64_t entries = 0;
     unsigned count = 0;
-    if (!digest_read(path, theirs))
+    if (!digest_read(path, &far))
         return EXIT_FAILED;
+    if (!telling->leaves.all && memcmp(&telling->leaves.key, &far.key, sizeof far.key) != 0)
+        return fail("--leaves: the list is of another digest than %s", path);
+    differing.key = far.key;
+    remed_replica_rekey(a, &far.key, NULL); /* no key of zeros is ever read */
     for (uint32_t leaf = 0; leaf < REMED_DIGEST_LEAVES; leaf++) {
         remed_replica_digest(a, leaf, &ours);
         entries += theirs[leaf].count;
@@ -133,10 +139,12 @@ static int audit_digest(const struct remed_replica *a, const char *path,
     return count == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-static int audit_replicas(const struct remed_replica *a, const struct remed_replica *b,
-                          struct telling *telling)
+static int audit_replicas(struct remed_replica *a, struct remed_replica *b, struct telling *telling)
 {
     struct remed_audit found;
+    leaves_rekey(&telling->leaves, a);
+    leaves_rekey(&telling->leaves, b);
+    telling->a = a;
     if (remed_replica_audit(a, b, tell, telling, &found, sizeof found) < 0)
         return fail("no memory");
     return summarize(telling, a, b) ? EXIT_OK : EXIT_FAILED;

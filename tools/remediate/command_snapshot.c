@@ -23,7 +23,8 @@ static const char snapshot_help[] =
     "  -o, --output FILE     write a replica's snapshot file instead, with its position and "
     "removals\n"
     "      --digest          a digest of it instead, for an audit elsewhere\n"
-    "      --leaves LIST     only records of these leaves of the digest, such as 5,17-20\n"
+    "      --leaves LIST     only records of these leaves of the digest, as 'audit' of one\n"
+    "                        printed them\n"
     "      --msgpack         the wire form of the records, one behind the other\n"
     "      --verify FILE     take only records that a key of the file signed\n"
     "      --wait TIME       how long to wait for a server that is away (default: for ever)\n"
@@ -65,7 +66,7 @@ static int print_all(const struct snapshot *snapshot, const struct remed_replica
     uint64_t cursor = 0;
     int code = remed_record_new(&record, NULL) == 0 ? EXIT_OK : fail("no memory");
     while (code == EXIT_OK && remed_replica_next(replica, &cursor, record) == 1)
-        if (leaves_have_record(&snapshot->leaves, record))
+        if (leaves_have_record(&snapshot->leaves, replica, record))
             code = snapshot->msgpack ? write_wire(record) : print_record(stdout, record);
     remed_record_free(record);
     return code;
@@ -80,6 +81,7 @@ static int take(const struct snapshot *snapshot, const char *uri, const struct r
     int code = EXIT_OK;
     if (replica == NULL)
         return EXIT_FAILED;
+    leaves_rekey(&snapshot->leaves, replica);
     if (snapshot->output != NULL)
         code = save(replica, snapshot->output, position);
     else if (snapshot->digest)

@@ -7,6 +7,7 @@
  */
 #include "backend/json/json.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define MAX_TEXT (1u << 20)
@@ -40,27 +41,48 @@ static void check_keys(struct reading *reading, json_t *object, const char *cons
     }
 }
 
+/* Digits and nothing else, of a number that fits. */
+static bool parse_digits(const char *text, uint64_t *number)
+{
+    *number = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        unsigned digit = (unsigned)(unsigned char)*text - '0';
+        if (digit > 9 || *number > (UINT64_MAX - digit) / 10)
+            return false;
+        *number = *number * 10 + digit;
+    }
+    return true;
+}
+
+/* A whole number, or its digits as a text: JSON's own numbers end at 2^63. Nothing is rounded, cut
+ * or taken for the greatest that there is. */
+static uint64_t number_of(struct reading *reading, const char *key, const json_t *value,
+                          uint64_t most)
+{
+    uint64_t number = 0;
+    bool is_whole = false;
+    if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        number = (uint64_t)json_integer_value(value);
+        is_whole = true;
+    } else if (json_is_string(value)) {
+        is_whole = strlen(json_string_value(value)) == json_string_length(value) &&
+                   parse_digits(json_string_value(value), &number);
+    }
+    if (is_whole && number <= most)
+        return number;
+    if (reading->code == 0)
+        reading->code = remed_error_set(reading->error, REMED_EFORMAT,
+                                        "%s: expected a whole number of 0 to %" PRIu64, key, most);
+    return 0;
+}
+
 static uint64_t read_number(struct reading *reading, json_t *object, const char *key, uint64_t most,
                             uint64_t missing)
 {
-    json_t *value = json_object_get(object, key);
-    uint64_t number = missing;
-    if (value == NULL || json_is_null(value))
-        return missing;
-    if (json_is_integer(value) && json_integer_value(value) >= 0) {
-        number = (uint64_t)json_integer_value(value);
-    } else if (json_is_string(value)) {
-        char *end;
-        const char *text = json_string_value(value);
-        number = strtoull(text, &end, 10);
-        if (*text < '0' || *text > '9' || *end != '\0')
-            wrong(reading, key, "a number");
-    } else {
-        wrong(reading, key, "a number that is not negative");
-    }
-    if (number > most)
-        wrong(reading, key, "a smaller number");
-    return number;
+    const json_t *value = json_object_get(object, key);
+    return value == NULL || json_is_null(value) ? missing : number_of(reading, key, value, most);
 }
 
 static const char *read_text(struct reading *reading, json_t *object, const char *key,
@@ -99,8 +121,11 @@ static uint8_t read_protocol(struct reading *reading, json_t *object)
 static uint8_t *read_bytes(struct reading *reading, json_t *object, const char *key, unsigned slot,
                            uint32_t *length)
 {
+    static const char *const names[] = {"hex", NULL};
     json_t *value = json_object_get(object, key);
     json_t *coded = json_object_get(value, "hex");
+    if (json_is_object(value))
+        check_keys(reading, value, names);
     const char *text = json_string_value(coded != NULL ? coded : value);
     size_t size = json_string_length(coded != NULL ? coded : value);
     *length = 0;
@@ -130,31 +155,32 @@ static uint8_t *read_bytes(struct reading *reading, json_t *object, const char *
 
 static void read_pair(struct reading *reading, json_t *object, const char *key, uint64_t values[2])
 {
-    json_t *array = json_object_get(object, key);
-    if (array == NULL)
+    const json_t *array = json_object_get(object, key);
+    if (array == NULL || json_is_null(array))
         return;
     if (json_array_size(array) != 2) {
         wrong(reading, key, "two numbers");
         return;
     }
-    for (unsigned i = 0; i < 2; i++) {
-        json_t *wrapper = json_pack("{s:O}", key, json_array_get(array, i));
-        values[i] = read_number(reading, wrapper, key, UINT64_MAX, 0);
-        json_decref(wrapper);
-    }
+    for (unsigned i = 0; i < 2; i++)
+        values[i] = number_of(reading, key, json_array_get(array, i), UINT64_MAX);
 }
 
 static void read_windows(struct reading *reading, json_t *object, struct remed_session *session)
 {
     static const char *const names[] = {"end", "max_end", "max_window", "scale", NULL};
     json_t *array = json_object_get(object, "windows");
-    if (array != NULL && json_array_size(array) != 2)
+    if (array == NULL || json_is_null(array))
+        return;
+    if (json_array_size(array) != 2)
         wrong(reading, "windows", "two windows");
-    for (unsigned i = 0; array != NULL && i < 2; i++) {
+    for (unsigned i = 0; i < 2 && reading->code == 0; i++) {
         json_t *from = json_array_get(array, i);
         struct remed_tcp_window *window = &session->window[i];
-        if (!json_is_object(from))
+        if (json_is_null(from))
             continue;
+        if (!json_is_object(from))
+            wrong(reading, "windows", "two windows, or null for one that is not known");
         check_keys(reading, from, names);
         window->end = (uint32_t)read_number(reading, from, "end", UINT32_MAX, 0);
         window->max_end = (uint32_t)read_number(reading, from, "max_end", UINT32_MAX, 0);
@@ -279,13 +305,16 @@ static size_t read_body(struct reading *reading, json_t *object, unsigned kind,
     }
 }
 
+/* None is before 1970 or beyond the 64 bits of nanoseconds; and 1970 itself, as a number, would say
+ * that there is no time at all: an entry that is long over would never be. */
 static uint64_t read_time(struct reading *reading, json_t *object, const char *key,
                           uint64_t missing)
 {
     const char *text = read_text(reading, object, key, NULL);
     uint64_t ns = missing;
-    if (text != NULL && !remed_json_parse_time(text, &ns))
-        wrong(reading, key, "a time such as 2026-11-23T10:00:00Z");
+    if (text != NULL && (!remed_json_parse_time(text, &ns) || ns == 0))
+        wrong(reading, key,
+              "a time such as 2026-11-23T10:00:00Z, after 1970 and before 2554-07-21");
     return ns;
 }
 
@@ -314,8 +343,8 @@ static void read_head(struct reading *reading, json_t *object,
     if (head->op == REMED_OP_UPSERT && strcmp(op, "upsert") != 0)
         wrong(reading, "op", "upsert or remove");
     head->source = read_name(reading, object, "source", remed_learned_name, 0, defaults->source);
-    head->epoch = read_number(reading, object, "epoch", UINT64_MAX, defaults->epoch);
-    head->sequence = read_number(reading, object, "sequence", UINT64_MAX, defaults->sequence);
+    head->epoch = read_number(reading, object, "epoch", REMED_NUMBER_MAX, defaults->epoch);
+    head->sequence = read_number(reading, object, "sequence", REMED_NUMBER_MAX, defaults->sequence);
     head->observed = read_time(reading, object, "observed", defaults->observed);
     head->expires = read_time(reading, object, "expires", 0);
 }
@@ -347,6 +376,53 @@ static void read_record(struct reading *reading, json_t *object,
         reading->code = REMED_EFORMAT;
 }
 
+/* The name of the member that a place of a text is in, which is JSON up to there; its length. */
+static size_t name_before(const char *text, size_t end, const char **name)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < end; i++) {
+        if (text[i] != '"')
+            continue;
+        size_t begin = ++i;
+        while (i < end && text[i] != '"')
+            i += text[i] == '\\' ? 2 : 1;
+        size_t behind = i + 1;
+        while (behind < end && (text[behind] == ' ' || text[behind] == '\t'))
+            behind++;
+        if (behind >= end || text[behind] != ':')
+            continue;
+        *name = text + begin;
+        found = i - begin;
+    }
+    return found;
+}
+
+/* What is no JSON, or has a number that not even jansson has room for. */
+static int refuse_text(const char *text, size_t length, const json_error_t *where,
+                       struct remed_error *error)
+{
+    uint32_t column = where->column > 0 ? (uint32_t)where->column : 1;
+    if (json_error_code(where) != json_error_numeric_overflow)
+        return remed_error_at(error, REMED_ESYNTAX, 1, column, "%s", where->text);
+    const char *name = "";
+    size_t end = where->position > 0 ? (size_t)where->position : 0;
+    size_t found = name_before(text, end < length ? end : length, &name);
+    return remed_error_at(error, REMED_EFORMAT, 1, column,
+                          "%.*s: a number that does not fit into 64 bits",
+                          (int)(found < 64 ? found : 64), name);
+}
+
+static int check_defaults(const struct remed_json_defaults *defaults, struct remed_error *error)
+{
+    if (defaults->reserved != 0)
+        return remed_error_set(error, REMED_EINVAL, "JSON defaults: reserved is not zero");
+    if (defaults->source > REMED_LEARNED_EXTRACTED || defaults->epoch > REMED_NUMBER_MAX ||
+        defaults->sequence > REMED_NUMBER_MAX)
+        return remed_error_set(error, REMED_EINVAL,
+                               "JSON defaults: source, epoch or sequence out of range");
+    return 0;
+}
+
 int remed_json_read(struct remed_record *record, const char *text, size_t length,
                     const struct remed_json_defaults *given, struct remed_error *error)
 {
@@ -356,14 +432,15 @@ int remed_json_read(struct remed_record *record, const char *text, size_t length
     remed_record_clear(record);
     if (given != NULL)
         reading.code = remed_opts_copy(&defaults, sizeof defaults, given, "JSON defaults", error);
+    if (reading.code == 0)
+        reading.code = check_defaults(&defaults, error);
     if (reading.code == 0 && length > MAX_TEXT)
         reading.code = remed_error_set(error, REMED_ELIMIT, "a line of more than 1 MiB");
     if (reading.code < 0)
         return reading.code;
     json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
     if (object == NULL)
-        return remed_error_at(error, REMED_ESYNTAX, 1,
-                              where.column > 0 ? (uint32_t)where.column : 1, "%s", where.text);
+        return refuse_text(text, length, &where, error);
     if (json_is_object(object))
         read_record(&reading, object, &defaults, record);
     else

@@ -38,27 +38,62 @@ void remed_json_print_time(char text[REMED_TIME_TEXT], uint64_t ns)
              rest / 3600, rest / 60 % 60, rest % 60, (unsigned)(ns % REMED_NS_PER_S));
 }
 
+/* `count` digits at *text, and steps over them. */
+static bool take_digits(const char **text, unsigned count, unsigned *value)
+{
+    *value = 0;
+    for (unsigned i = 0; i < count; i++, ++*text) {
+        if (**text < '0' || **text > '9')
+            return false;
+        *value = *value * 10 + (unsigned)(**text - '0');
+    }
+    return true;
+}
+
+static bool take_number(const char **text, unsigned count, char behind, unsigned *value)
+{
+    return take_digits(text, count, value) && *(*text)++ == behind;
+}
+
+static unsigned days_in(unsigned year, unsigned month)
+{
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (month == 2)
+        return leap ? 29 : 28;
+    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+/* Up to nine digits behind a point; what is there and no fraction is left for the caller to find.
+ */
+static uint64_t take_fraction(const char **text)
+{
+    uint64_t fraction = 0, unit = REMED_NS_PER_S;
+    if (**text != '.' || (*text)[1] < '0' || (*text)[1] > '9')
+        return 0;
+    for (++*text; unit > 1 && **text >= '0' && **text <= '9'; ++*text) {
+        unit /= 10;
+        fraction += (uint64_t)(**text - '0') * unit;
+    }
+    return fraction;
+}
+
 bool remed_json_parse_time(const char *text, uint64_t *ns)
 {
     unsigned year, month, day, hour, minute, second;
-    int at = 0;
-    if (sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second,
-               &at) != 6 ||
-        at != 19 || year < 1970 || year > 2553 || month < 1 || month > 12 || day < 1 || day > 31 ||
-        hour > 23 || minute > 59 || second > 60)
+    if (!take_number(&text, 4, '-', &year) || !take_number(&text, 2, '-', &month) ||
+        !take_number(&text, 2, 'T', &day) || !take_number(&text, 2, ':', &hour) ||
+        !take_number(&text, 2, ':', &minute) || !take_digits(&text, 2, &second) || year < 1970 ||
+        month < 1 || month > 12 || day < 1 || day > days_in(year, month) || hour > 23 ||
+        minute > 59 || second > 60)
         return false;
-    uint64_t fraction = 0, unit = REMED_NS_PER_S;
-    if (text[at] == '.')
-        for (at++; text[at] >= '0' && text[at] <= '9'; at++) {
-            if (unit == 1)
-                return false;
-            unit /= 10;
-            fraction += (uint64_t)(text[at] - '0') * unit;
-        }
-    if ((text[at] != 'Z' && text[at] != 'z') || text[at + 1] != '\0')
+    uint64_t fraction = take_fraction(&text);
+    if ((*text != 'Z' && *text != 'z') || text[1] != '\0')
         return false;
-    int64_t days = days_of(year, month, day);
-    *ns = ((uint64_t)days * DAY + hour * 3600 + minute * 60 + second) * REMED_NS_PER_S + fraction;
+    uint64_t seconds = (uint64_t)days_of(year, month, day) * DAY;
+    seconds += (uint64_t)hour * 3600 + (uint64_t)minute * 60 + second;
+    if (seconds > (UINT64_MAX - fraction) / REMED_NS_PER_S)
+        return false;
+    *ns = seconds * REMED_NS_PER_S + fraction;
     return true;
 }
 
