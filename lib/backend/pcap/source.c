@@ -219,14 +219,14 @@ int remed_pcap_wait(struct remed_pcap_source *source, int timeout_ms)
 
 int remed_pcap_source_fd(const struct remed_pcap_source *source)
 {
-    return source->live != NULL ? remed_live_fd(source) : source->block.fd;
+    return source->live != NULL ? source->live->fd(source) : source->block.fd;
 }
 
 void remed_pcap_source_break(struct remed_pcap_source *source)
 {
     source->stop = 1;
-    if (source->live != NULL)
-        remed_live_break(source);
+    if (source->live != NULL && source->live->stop != NULL)
+        source->live->stop(source);
 }
 
 uint32_t remed_pcap_source_link_type(const struct remed_pcap_source *source)
@@ -244,7 +244,7 @@ void remed_pcap_source_stats(struct remed_pcap_source *source,
 {
     source->stats.file_bytes = source->block.file_bytes;
     if (source->live != NULL)
-        remed_live_stats(source);
+        source->live->stats(source);
     remed_stats_copy(stats, size, &source->stats, sizeof source->stats);
 }
 
@@ -254,7 +254,7 @@ void remed_pcap_source_free(struct remed_pcap_source *source)
         return;
     struct remed_allocator allocator = source->allocator;
     if (source->live != NULL)
-        remed_live_close(source);
+        source->live->close(source);
     else if (source->block.fd > STDIN_FILENO)
         close(source->block.fd);
     remed_release(&allocator, source->block.data, source->block.size);

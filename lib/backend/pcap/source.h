@@ -56,7 +56,19 @@ struct remed_pcap_source {
     size_t interface_count, interface_room;
 
     /* live */
-    struct remed_pcap_live *live;
+    const struct remed_live_ops *live; /* NULL: a file */
+    void *live_state;
+};
+
+/* What captures live: the kernel's ring, or libpcap where that does not do. */
+struct remed_live_ops {
+    int (*read)(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
+                struct remed_error *error);
+    int (*fd)(const struct remed_pcap_source *source);
+    void (*stop)(struct remed_pcap_source *source); /* async-signal-safe; NULL: `stop` is enough */
+    bool (*ready)(const struct remed_pcap_source *source); /* without asking; NULL: never */
+    void (*stats)(struct remed_pcap_source *source);
+    void (*close)(struct remed_pcap_source *source);
 };
 
 static inline uint32_t remed_swap32(uint32_t value)
@@ -102,12 +114,12 @@ int remed_pcapng_begin(struct remed_pcap_source *source, struct remed_error *err
 /* At least `wanted` bytes from block.begin on: 1, or 0 when the file ends before, or negative. */
 int remed_block_fill(struct remed_pcap_source *source, size_t wanted, struct remed_error *error);
 
-int remed_live_read(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
-                    struct remed_error *error);
 int remed_live_wait(struct remed_pcap_source *source, int timeout_ms);
-int remed_live_fd(const struct remed_pcap_source *source);
-void remed_live_break(struct remed_pcap_source *source);
-void remed_live_stats(struct remed_pcap_source *source);
-void remed_live_close(struct remed_pcap_source *source);
+
+/* Both set `live` and `live_state` as soon as there is something to close. */
+int remed_ring_begin(struct remed_pcap_source *source, const char *interface,
+                     struct remed_error *error);
+int remed_libpcap_begin(struct remed_pcap_source *source, const char *interface,
+                        struct remed_error *error);
 
 #endif
