@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sources: opening, filling the block, handing out, counting. Threads: one thread a source. */
 #include "backend/pcap/source.h"
+#include "backend/pcap/compressed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,8 @@ void remed_pcap_source_opts_init(struct remed_pcap_source_opts *opts, size_t siz
 int remed_source_damage(const struct remed_pcap_source *source, struct remed_error *error, int code,
                         const char *why)
 {
-    return remed_error_set(error, code, "byte %llu: %s",
+    return remed_error_set(error, code, "packet %llu, byte %llu: %s",
+                           (unsigned long long)source->stats.packets + 1,
                            (unsigned long long)remed_source_offset(source), why);
 }
 
@@ -105,16 +107,22 @@ static int begin_format(struct remed_pcap_source *source, struct remed_error *er
         return source->block.end == 0
                    ? remed_error_set(error, REMED_ETRUNCATED, "the file is empty")
                    : remed_error_set(error, REMED_EFORMAT, "neither a pcap nor a pcapng file");
+    const struct remed_compression *packed = remed_compression_of(source->block.data);
+    if (packed != NULL)
+        return remed_error_set(error, REMED_EFORMAT,
+                               "compressed by %s; unpack it into a pipe: '%s FILE | … -r -'",
+                               packed->name, packed->unpack);
     return remed_load32(source->block.data) == 0x0a0d0d0a ? remed_pcapng_begin(source, error)
                                                           : remed_pcap_begin(source, error);
 }
 
 static int open_block(struct remed_pcap_source *source, const char *path, struct remed_error *error)
 {
-    struct stat status;
+    struct stat status = {0};
     source->block.fd = open_path(path, error);
     if (source->block.fd < 0)
         return source->block.fd;
+    source->block.owns_fd = strcmp(path, "-") != 0;
     if (fstat(source->block.fd, &status) == 0 && S_ISREG(status.st_mode))
         source->stats.file_size = (uint64_t)status.st_size;
     else if (S_ISDIR(status.st_mode))
@@ -136,6 +144,8 @@ static int check_opts(const struct remed_pcap_source_opts *opts, struct remed_er
                         : opts->side > REMED_SIDE_OUT                          ? "side"
                         : opts->snap_length < 64 || opts->snap_length > 262144 ? "snap_length"
                         : opts->buffer_bytes > INT32_MAX                       ? "buffer_bytes"
+                        : opts->promiscuous > 1                                ? "promiscuous"
+                        : opts->reserved != 0                                  ? "reserved"
                                                                                : NULL;
     if (wrong == NULL)
         return 0;
@@ -229,6 +239,13 @@ void remed_pcap_source_break(struct remed_pcap_source *source)
         source->live->stop(source);
 }
 
+bool remed_pcap_source_drained(const struct remed_pcap_source *source)
+{
+    if (source->live != NULL)
+        return source->live->ready == NULL || !source->live->ready(source);
+    return !source->whole(source);
+}
+
 uint32_t remed_pcap_source_link_type(const struct remed_pcap_source *source)
 {
     return source->link_type;
@@ -255,7 +272,7 @@ void remed_pcap_source_free(struct remed_pcap_source *source)
     struct remed_allocator allocator = source->allocator;
     if (source->live != NULL)
         source->live->close(source);
-    else if (source->block.fd > STDIN_FILENO)
+    else if (source->block.owns_fd)
         close(source->block.fd);
     remed_release(&allocator, source->block.data, source->block.size);
     remed_release(&allocator, source->interfaces,
