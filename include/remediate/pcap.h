@@ -205,7 +205,11 @@ REMED_API int remed_pcap_flush(struct remed_pcap_sink *sink, struct remed_error 
 /** Reads the counters. @param sink not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_pcap_sink_stats(const struct remed_pcap_sink *sink,
                                      struct remed_pcap_sink_stats *stats, size_t size);
-/** Flushes (frames that wait: for `hold_ms`, 100 at the least), closes and frees, whatever the result. @param sink may be NULL @param error may be NULL
+/** Writes the end: what is buffered, with the header if no packet came; frames that wait have `hold_ms`
+ *  (100 ms at the least), then they are refused. After it only the counters are of use, and closing.
+ *  @param sink not NULL @param error may be NULL @return 0; ::REMED_EIO */
+REMED_API int remed_pcap_sink_finish(struct remed_pcap_sink *sink, struct remed_error *error);
+/** Finishes, closes and frees, whatever the result. @param sink may be NULL @param error may be NULL
  *  @return 0; ::REMED_EIO when buffered packets could not be written */
 REMED_API int remed_pcap_sink_close(struct remed_pcap_sink *sink, struct remed_error *error);
 

@@ -2,6 +2,7 @@
 /* The command line's front door: which command, help, version. Threads: one. */
 #include "tool.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -26,6 +27,21 @@ static const char help[] =
     "\n"
     "Exit status: 0 success, 1 failure, 2 wrong usage.\n";
 
+/*
+ * A standard descriptor that is closed would be the number of the next file opened: messages would
+ * go into it. The place is taken by /dev/null, opened so that using it is an error, as it would be.
+ */
+static int take_standard_descriptors(void)
+{
+    for (int number = 0; number <= 2; number++) {
+        if (fcntl(number, F_GETFD) >= 0)
+            continue;
+        if (open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) != number)
+            return -1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -36,6 +52,8 @@ int main(int argc, char **argv)
                     {"watch", command_watch},   {"snapshot", command_snapshot},
                     {"audit", command_audit},   {"listen", command_listen},
                     {"parse", command_parse},   {"rules", command_rules}};
+    if (take_standard_descriptors() < 0)
+        return EXIT_FAILED;   /* and nowhere to say it */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report */
     if (argc < 2)
         return usage_error("", "no command");

@@ -347,21 +347,23 @@ void remed_pcap_sink_stats(const struct remed_pcap_sink *sink, struct remed_pcap
 
 static int finish_file(struct remed_pcap_sink *sink)
 {
-    int rc = sink->begun ? 0 : begin_file(sink, sink->opts.link_type);
-    if (rc == 0)
-        rc = flush(sink);
-    return rc;
+    int rc = sink->begun || sink->fd < 0 ? 0 : begin_file(sink, sink->opts.link_type);
+    return rc == 0 ? flush(sink) : rc;
+}
+
+int remed_pcap_sink_finish(struct remed_pcap_sink *sink, struct remed_error *error)
+{
+    if (sink->injector == NULL)
+        return report(sink, finish_file(sink), error);
+    remed_inject_rest(sink);
+    return 0;
 }
 
 int remed_pcap_sink_close(struct remed_pcap_sink *sink, struct remed_error *error)
 {
     if (sink == NULL)
         return 0;
-    int rc = 0;
-    if (sink->injector != NULL)
-        remed_inject_rest(sink);
-    else
-        rc = report(sink, finish_file(sink), error);
+    int rc = remed_pcap_sink_finish(sink, error);
     if (sink->owns_fd && close(sink->fd) < 0 && rc == 0)
         rc = remed_error_set(error, REMED_EIO, "%s: cannot close: %s", sink->name, strerror(errno));
     sink->owns_fd = false;

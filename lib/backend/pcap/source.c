@@ -134,7 +134,8 @@ static int open_block(struct remed_pcap_source *source, const char *path, struct
     struct remed_error why;
     int rc = begin_format(source, &why);
     if (rc < 0)
-        remed_error_set(error, rc, "%s: %s", path, why.message);
+        remed_error_set(error, rc, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path,
+                        why.message);
     return rc;
 }
 
