@@ -75,6 +75,14 @@ counted() { # counted STATE: packets that the standby's rule saw
     ip netns exec "$c" nft list ruleset | sed -n "s/.*ct state $1 counter packets \([0-9]*\).*/\1/p"
 }
 
+told() { # told TEXT FILE: exit code 1 with a message
+    if [ "$code" != 1 ] || ! grep -q "$1" "$2"; then
+        echo "exit $code, '$1' expected:"
+        cat "$2"
+        exit 1
+    fi
+}
+
 # 22,272 packets: 29 bursts of 768, one every 2 ms
 before=$(far_packets)
 mirror_start -p 'preset nat'
@@ -132,17 +140,17 @@ ip -n "$c" link set far0 down
 for policy in 'any : all' 'preset nat'; do
     code=0
     ip netns exec "$b" "$tool" mirror -p "$policy" -i eth0 -o tap0 >"$work/out" 2>&1 || code=$?
-    [ $code = 1 ] && grep -q 'tap0: the link is down: no carrier' "$work/out" || { cat "$work/out"; exit 1; }
+    told 'tap0: the link is down: no carrier' "$work/out"
 done
 ip -n "$c" link set far0 up
 # an input that is down, and one that goes away
 ip -n "$b" link set eth0 down
 code=0
 ip netns exec "$b" "$tool" mirror -p 'any : all' -i eth0 >"$work/out" 2>&1 || code=$?
-[ $code = 1 ] && grep -q 'eth0: the interface is down' "$work/out" || { cat "$work/out"; exit 1; }
+told 'eth0: the interface is down' "$work/out"
 ip -n "$b" link set eth0 up
 mirror_start -p 'any : all'
 ip -n "$b" link del eth0
 code=0
 wait $mirror || code=$?
-[ $code = 1 ] && grep -q 'eth0: the interface is gone' "$work/errors" || { cat "$work/errors"; exit 1; }
+told 'eth0: the interface is gone' "$work/errors"

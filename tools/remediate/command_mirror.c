@@ -54,6 +54,7 @@ struct mirror {
     const char *policy_text, *read, *interface, *write, *output;
     uint64_t count;
     bool json, progress;
+    bool draining; /* asked to stop: what the kernel had taken by then is handled first */
     bool seekable; /* the input is a file: reading it never pauses */
     struct remed_filter_opts filter_opts;
     struct remed_pcap_source_opts source_opts;
@@ -68,13 +69,15 @@ struct mirror {
     struct remed_verdict verdicts[BATCH];
 };
 
-static struct remed_pcap_source *running;
+static volatile sig_atomic_t stopping;
+static struct remed_pcap_source *running_file; /* its read may block */
 
 static void on_signal(int number)
 {
     (void)number;
-    if (running != NULL)
-        remed_pcap_source_break(running);
+    stopping = 1;
+    if (running_file != NULL)
+        remed_pcap_source_break(running_file);
 }
 
 static uint64_t now_ns(void)
@@ -340,6 +343,18 @@ static int wait_for_packets(struct mirror *mirror, struct remed_error *error)
     return REMED_EIO;
 }
 
+/* Live, asked to stop: no more than what is in the kernel's buffer now. */
+static void begin_draining(struct mirror *mirror)
+{
+    struct remed_pcap_source_stats stats;
+    remed_pcap_source_stats(mirror->source, &stats, sizeof stats);
+    uint64_t done = stats.packets + stats.kernel_dropped;
+    uint64_t left = stats.kernel_received > done ? stats.kernel_received - done : 1;
+    if (mirror->count == 0 || left < mirror->count)
+        mirror->count = left;
+    mirror->draining = true;
+}
+
 static int read_batch(struct mirror *mirror, struct remed_error *error)
 {
     size_t most = mirror->count != 0 && mirror->count < BATCH ? (size_t)mirror->count : BATCH;
@@ -355,8 +370,12 @@ static int read_batch(struct mirror *mirror, struct remed_error *error)
 /* One batch: packets handled, 0 at the end, negative on failure. */
 static int step(struct mirror *mirror, struct remed_error *error)
 {
+    if (stopping && !mirror->draining && mirror->interface != NULL)
+        begin_draining(mirror);
     int rc = keep_fresh(mirror, error);
     int got = rc < 0 ? rc : read_batch(mirror, error);
+    if (got == REMED_EAGAIN && mirror->draining)
+        return 0;
     if (got == REMED_EAGAIN)
         return wait_for_packets(mirror, error);
     if (got <= 0)
@@ -411,7 +430,7 @@ static void catch_signals(struct mirror *mirror)
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESETHAND; /* without SA_RESTART: a blocked read ends */
-    running = mirror->source;
+    running_file = mirror->read != NULL ? mirror->source : NULL;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, NULL, &before);
@@ -451,7 +470,7 @@ static int mirror_all(struct mirror *mirror)
         code = close_sink(mirror, code);
         code = report(mirror, code);
     }
-    running = NULL;
+    running_file = NULL;
     code = close_sink(mirror, code);
     remed_pcap_source_free(mirror->source);
     remed_filter_free(mirror->filter);
