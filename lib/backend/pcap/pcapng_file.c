@@ -329,12 +329,13 @@ static int parse_blocks(struct remed_pcap_source *source, struct remed_packet *p
     return (int)n;
 }
 
-/* Looks over what gives no packet. A section may turn the byte order, so it ends the look. */
+/* Looks over what gives no packet, up to a section that turns the byte order. */
 static bool whole_packet(const struct remed_pcap_source *source)
 {
     const uint8_t *at = source->block.data + source->block.begin;
     size_t left = source->block.end - source->block.begin;
-    while (left >= MIN_BLOCK && remed_load32(at) != BLOCK_SECTION) {
+    while (left >= MIN_BLOCK && (remed_load32(at) != BLOCK_SECTION ||
+                                 remed_file32(source, at + 8) == BYTE_ORDER_MAGIC)) {
         uint32_t type = remed_file32(source, at), length = remed_file32(source, at + 4);
         if (length < MIN_BLOCK || length > source->opts.max_packet)
             return true; /* damage is told without waiting */
