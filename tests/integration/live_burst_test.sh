@@ -135,8 +135,29 @@ cat "$work/errors"
 [ "$(grep -c 'the interface is down; copies are lost' "$work/errors")" = 1 ] || exit 1
 [ "$(grep -c 'the link is up again' "$work/errors")" = 1 ] || exit 1
 [ "$(grep -c 'copies were not sent' "$work/errors")" = 1 ] || exit 1
-# without a carrier: the other end is down
+# an output without room: what waits goes out in time, the rest is refused, and nothing is in neither
+if ip netns exec "$b" tc qdisc add dev tap0 root tbf rate 2mbit burst 10kb limit 20kb 2>/dev/null; then
+    before=$(far_packets)
+    mirror_start -p 'any : all'
+    ip netns exec "$a" "$burst" eth0 20000 768 2000 >/dev/null
+    sleep 1.5
+    mirror_stop 1 INT
+    arrived=$(($(far_packets) - before))
+    echo "no room: $(value '"wanted %d, sent on %d, of those that waited %d, refused %d" % (r["copied_packets"], r["written"], r["retried"], r["refused"])'), arrived $arrived"
+    [ "$(value 'r["written"] + r["refused"] == r["copied_packets"] and r["retried"] > 0')" = True ] || exit 1
+    [ "$(value 'r["written"]')" = "$arrived" ] || exit 1
+    ip netns exec "$b" tc qdisc del dev tap0 root
+else
+    echo "left out: an output without room, as there is no tbf"
+fi
+# without a carrier: the other end is down, while running and at the start
+mirror_start -p 'any : all'
 ip -n "$c" link set far0 down
+sleep 1.5
+ip netns exec "$a" "$burst" eth0 500 100 1000 >/dev/null
+mirror_stop 1 INT
+grep -q 'tap0: the link is down: no carrier; copies are lost' "$work/errors" || { cat "$work/errors"; exit 1; }
+[ "$(value 'r["link_lost"]')" -ge 500 ] || exit 1
 for policy in 'any : all' 'preset nat'; do
     code=0
     ip netns exec "$b" "$tool" mirror -p "$policy" -i eth0 -o tap0 >"$work/out" 2>&1 || code=$?
