@@ -87,6 +87,13 @@ once 'is the file that is read'
 once 'is the file that is read'
 cmp "$in" "$work/self.pcap" || failed=1
 
+echo 'any : all' >"$work/rules"
+expect 1 mirror -p "$work/rules" -r "$in" -w "$work/rules" && once 'is the policy'
+: >"$work/both"
+ln "$work/both" "$work/both.pcap"
+"$tool" mirror -p 'any : all' -r "$in" -w "$work/both.pcap" >"$work/both" 2>"$work/err" && { echo "the report is written into the copies"; failed=1; }
+once 'is where the report'
+
 # packed captures name their remedy
 for packer in gzip zstd xz bzip2 lz4; do
     command -v $packer >/dev/null || continue

@@ -119,6 +119,24 @@ if [ "$(value 'r["kernel"]["dropped"]')" = 0 ] && grep -q '^0 packets dropped' "
     [ "$lost" = 0 ] && [ "$(counted invalid)" = "$invalid" ] || exit 1
 fi
 
+# merged UDP: 100 sends of 5,500 bytes each are datagrams of 1,000 and 500
+ip netns exec "$c" tcpdump -Z root -q -s 0 -Q in -i far0 -w "$work/udp.pcap" udp dst port 9 2>/dev/null &
+far=$!
+mirror_start -p 'udp : all'
+ip netns exec "$a" python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(17, 103, 1000)  # UDP_SEGMENT
+for i in range(100):
+    s.sendto(bytes([i]) * 5500, ("10.78.0.2", 9))'
+mirror_stop 0 INT
+sleep 1
+kill -INT $far
+wait $far 2>/dev/null || true
+datagrams=$(tshark -r "$work/udp.pcap" -o udp.check_checksum:TRUE -Y 'udp.checksum.status == 1' -T fields -e udp.length 2>/dev/null | sort -n | uniq -c | tr -s ' \n' ' ')
+echo "merged UDP: $datagrams"
+[ "$datagrams" = " 100 508 500 1008 " ] || exit 1
+
 # the output goes down in the middle, and comes back
 mirror_start -p 'any : all'
 ip netns exec "$a" "$burst" eth0 1000 100 1000 >/dev/null

@@ -337,7 +337,61 @@ static void options_out_of_range(void)
     CU_ASSERT_EQUAL(remed_pcap_open_injector(&sink, "nosuch", NULL, &error), REMED_ENOENT);
 }
 
+/* An allocator that fails from the n-th request on, and knows the size of what it gave. */
+struct failing {
+    unsigned left;
+    size_t held;
+    bool failed;
+};
+
+static void *resize(void *context, void *memory, size_t old_size, size_t new_size)
+{
+    struct failing *failing = context;
+    failing->failed = failing->failed || (new_size > 0 && failing->left-- == 0);
+    if (new_size > 0 && failing->failed)
+        return NULL;
+    failing->held += new_size - old_size;
+    if (new_size != 0)
+        return realloc(memory, new_size);
+    free(memory);
+    return NULL;
+}
+
+static int open_ends(const struct remed_allocator *allocator)
+{
+    struct remed_pcap_source_opts in;
+    struct remed_pcap_sink_opts to;
+    remed_pcap_source_opts_init(&in, sizeof in);
+    remed_pcap_sink_opts_init(&to, sizeof to);
+    in.allocator = to.allocator = allocator;
+    in.buffer_bytes = 1 << 20;
+    int rc = remed_pcap_open_live(&source, "lo", &in, &error);
+    return rc == 0 ? remed_pcap_open_injector(&sink, "lo", &to, &error) : rc;
+}
+
+/* Opening a live source and an injector: each allocation fails in turn, and nothing stays. */
+static void live_allocations(void)
+{
+    unsigned before = open_descriptors();
+    int rc = REMED_ENOMEM;
+    for (unsigned n = 0; rc == REMED_ENOMEM && n < 100; n++) {
+        struct failing failing = {.left = n};
+        const struct remed_allocator allocator = {&failing, resize};
+        rc = open_ends(&allocator);
+        if (rc < 0 && !failing.failed) /* not root, or no loopback that is up: it must say so */
+            CU_ASSERT(rc == REMED_EPERM || rc == REMED_EIO);
+        CU_ASSERT(rc == 0 || error.message[0] != '\0');
+        close_all();
+        CU_ASSERT_EQUAL(failing.held, 0);
+        CU_ASSERT_EQUAL(open_descriptors(), before);
+    }
+    CU_ASSERT_NOT_EQUAL(rc, REMED_ENOMEM);
+    if (rc < 0)
+        printf(" (only as far as: %s) ", error.message);
+}
+
 static const struct test_case cases[] = {
+    {"allocations of live ends", live_allocations},
     {"times that fit", times_that_fit},
     {"times that do not fit", times_that_do_not_fit},
     {"packed files", packed_files},

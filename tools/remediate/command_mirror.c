@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -188,6 +189,27 @@ static int set_option(struct mirror *mirror, int option, char **argv)
     }
 }
 
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return S_ISREG(a->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Copies are written neither over the policy nor where the report goes. */
+static int check_output_file(const struct mirror *mirror)
+{
+    struct stat output, other;
+    if (mirror->write == NULL || strcmp(mirror->write, "-") == 0 ||
+        stat(mirror->write, &output) < 0)
+        return 0;
+    if (stat(mirror->policy_text, &other) == 0 && same_file(&output, &other))
+        return fail("%s: is the policy; write to another file", mirror->write);
+    for (int number = STDOUT_FILENO; number <= STDERR_FILENO; number++)
+        if (fstat(number, &other) == 0 && same_file(&output, &other))
+            return fail("%s: is where the report or the messages go; write to another file",
+                        mirror->write);
+    return 0;
+}
+
 static int check_options(const struct mirror *mirror)
 {
     if (mirror->policy_text == NULL)
@@ -202,7 +224,7 @@ static int check_options(const struct mirror *mirror)
                            mirror->output);
     if (mirror->write != NULL && strcmp(mirror->write, "-") == 0 && isatty(STDOUT_FILENO))
         return usage_error("mirror", "a capture is not written to a terminal");
-    return 0;
+    return check_output_file(mirror);
 }
 
 static bool ends_with(const char *text, const char *end)
