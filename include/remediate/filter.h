@@ -110,6 +110,15 @@ REMED_API int remed_filter_new(struct remed_filter **filter, const struct remed_
  */
 REMED_API void remed_filter_run(struct remed_filter *filter, const struct remed_packet *packets,
                                 size_t count, struct remed_verdict *verdicts);
+/**
+ * Takes back that a packet was copied, when the copy was not sent after all: the flow's refresh is
+ * due again as if its packet had not come. Counters stay. To be called seldom: the packet is parsed
+ * and looked up anew.
+ * @param filter not NULL
+ * @param packet one that remed_filter_run() wanted copied, or a frame made of it; not NULL
+ */
+REMED_API void remed_filter_not_sent(struct remed_filter *filter,
+                                     const struct remed_packet *packet);
 /** Reads the counters. @param filter not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_filter_stats(const struct remed_filter *filter,
                                   struct remed_filter_stats *stats, size_t size);

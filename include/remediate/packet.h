@@ -57,7 +57,16 @@ struct remed_packet {
     uint64_t time;       /**< nanoseconds since the Unix epoch */
     uint32_t link_type;  /**< enum remed_link_type; others give ::REMED_UNCLASSIFIED_LINK_TYPE */
     uint8_t side;        /**< enum remed_side */
-    uint8_t reserved[3]; /**< zero */
+    uint8_t offload;     /**< bits of enum remed_offload; 0: the packet is as it was on the wire */
+    uint16_t segment;    /**< merged packets: bytes of payload that each had, the last one less */
+};
+
+/** Bits of `remed_packet.offload`: what a kernel left undone or merged, for whoever sends it on. */
+enum remed_offload {
+    REMED_OFFLOAD_CHECKSUM = 1 << 0, /**< the transport checksum is not made yet */
+    REMED_OFFLOAD_TCP = 1 << 1,      /**< TCP segments merged into one; `segment` is set */
+    REMED_OFFLOAD_UDP = 1 << 2,      /**< UDP datagrams of a flow merged into one; `segment` is set */
+    REMED_OFFLOAD_INNER = 1 << 3     /**< that is about the transport header within the tunnels */
 };
 
 /** Which tuple classifies a tunnelled packet. */

@@ -345,6 +345,16 @@ void remed_filter_run(struct remed_filter *filter, const struct remed_packet *pa
     }
 }
 
+void remed_filter_not_sent(struct remed_filter *filter, const struct remed_packet *packet)
+{
+    struct remed_headers headers;
+    if (!filter->refreshes || remed_packet_parse(packet, filter->scope, &headers) != 0)
+        return;
+    uint32_t flow = remed_flow_table_find(filter->table, &headers.key);
+    if (flow != REMED_NO_FLOW)
+        filter->table->cold[flow].copied[headers.direction] = REMED_NEVER;
+}
+
 void remed_filter_stats(const struct remed_filter *filter, struct remed_filter_stats *stats,
                         size_t size)
 {

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Capture files: bytes through a memory file, read to the end or to the damage, and what was read
- * written again as pcapng.
+ * written again as pcapng. Each packet is also made into frames for a link, as if a kernel had
+ * merged it: what the file says of its time stands for the offloads.
  */
+#include "backend/pcap/segment.h"
+
 #include <remediate/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +27,33 @@ static void touch(const struct remed_packet *packets, int count)
     for (int i = 0; i < count; i++)
         for (uint32_t j = 0; j < packets[i].captured; j++)
             touched ^= packets[i].data[j];
+}
+
+struct limits {
+    uint32_t longest, frames;
+};
+
+static int take_frame(void *context, const uint8_t *bytes, uint32_t length, bool last)
+{
+    struct limits *limits = context;
+    check(length <= limits->longest);
+    touched ^= bytes[length - 1];
+    return last || ++limits->frames == 1000 ? -1 : 0; /* nothing may follow */
+}
+
+static void make_frames(const struct remed_packet *packets, int count)
+{
+    static uint8_t scratch[2][REMED_LONGEST_FRAME];
+    static uint32_t identification;
+    for (int i = 0; i < count; i++) {
+        struct remed_packet packet = packets[i];
+        packet.offload = (uint8_t)(packet.time / 1000 & 15);
+        packet.segment = (uint16_t)(packet.time / 16000);
+        struct limits limits = {.longest = 576 + 18};
+        const struct remed_frame_sink sink = {&limits, take_frame, scratch[0], scratch[1],
+                                              &identification};
+        (void)remed_frame_split(&packet, 576, &sink);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,9 +78,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(remed_pcap_create_file(&sink, "/dev/null", &sink_opts, &error) == 0);
     struct remed_packet packets[7];
     int got;
+    (void)remed_pcap_source_drained(source);
     while ((got = remed_pcap_read(source, packets, 7, &error)) > 0) {
         touch(packets, got);
+        make_frames(packets, got);
         (void)remed_pcap_write(sink, packets, (size_t)got, NULL);
+        (void)remed_pcap_source_drained(source);
     }
     check(got == 0 || got == REMED_EFORMAT || got == REMED_ETRUNCATED);
     check(got == 0 || remed_pcap_read(source, packets, 7, &error) == got);

@@ -66,6 +66,85 @@ expect 1 mirror -p 'any : all' -r "$work/cut.pcap" -w "$work/whole.pcap" --json 
 [ "$(wc -c <"$work/whole.pcap")" -gt 4000 ] || { echo "what came before the damage is lost"; failed=1; }
 "$tool" flows -r "$in" --json 2>/dev/null >/dev/full && { echo "a full disk is success"; failed=1; }
 
+once() { # once PATTERN: a message is printed once, and nothing else but the report
+    if [ "$(grep -c -e "$1" "$work/err")" != 1 ] || [ "$(grep -c '^remediate: ' "$work/err")" != 1 ]; then
+        echo "'$1' is not said once:"
+        cat "$work/err"
+        failed=1
+    fi
+}
+# a capture is not written over itself, whatever its name and however it is opened
+cp "$in" "$work/self.pcap"
+ln "$work/self.pcap" "$work/hard.pcap"
+ln -s self.pcap "$work/soft.pcap"
+for name in self hard soft; do
+    expect 1 mirror -p 'any : all' -r "$work/self.pcap" -w "$work/$name.pcap" && once "$name.pcap: is the file that is read"
+    expect 1 mirror -p 'any : all' -r "$work/$name.pcap" -w "$work/self.pcap" && once 'is the file that is read'
+done
+"$tool" mirror -p 'any : all' -r - -w "$work/soft.pcap" <"$work/hard.pcap" >"$work/out" 2>"$work/err" && { echo "standard input is written over"; failed=1; }
+once 'is the file that is read'
+"$tool" mirror -p 'any : all' -r "$work/soft.pcap" -w - >>"$work/hard.pcap" 2>"$work/err" && { echo "standard output is the input"; failed=1; }
+once 'is the file that is read'
+cmp "$in" "$work/self.pcap" || failed=1
+
+echo 'any : all' >"$work/rules"
+expect 1 mirror -p "$work/rules" -r "$in" -w "$work/rules" && once 'is the policy'
+: >"$work/both"
+ln "$work/both" "$work/both.pcap"
+"$tool" mirror -p 'any : all' -r "$in" -w "$work/both.pcap" >"$work/both" 2>"$work/err" && { echo "the report is written into the copies"; failed=1; }
+once 'is where the report'
+
+# packed captures name their remedy
+for packer in gzip zstd xz bzip2 lz4; do
+    command -v $packer >/dev/null || continue
+    $packer -c <"$in" >"$work/in.packed"
+    for command in "mirror -p any:all" flows "policy explain any:all"; do
+        # shellcheck disable=SC2086 # words
+        expect 1 $command -r "$work/in.packed" && says err "in.packed: compressed by $packer; unpack it into a pipe: '.*cat FILE | … -r -'"
+    done
+done
+
+# copies come out while the input pauses
+(head -c 5000 "$in"; sleep 3; tail -c +5001 "$in") | "$tool" mirror -p 'any : all' -r - -w - 2>/dev/null >"$work/live.pcap" &
+writer=$!
+sleep 1.5
+[ "$(wc -c <"$work/live.pcap")" -gt 3000 ] || { echo "copies wait for more input"; failed=1; }
+wait $writer
+tail -c +25 "$work/live.pcap" | cmp - "$work/in.body" || failed=1
+
+# outputs that fail, each said once and by name
+expect 1 mirror -p 'any : all' -r "$in" -w /dev/full && once '/dev/full: cannot write: No space left'
+"$tool" mirror -p 'any : all' -r "$in" -w - >/dev/full 2>"$work/err" && { echo "a full disk is success"; failed=1; }
+once 'standard output: cannot write: No space left'
+{ "$tool" mirror -p 'any : all' -r "$in" -w - 2>"$work/err"; echo $? >"$work/code"; } | head -c 1 >/dev/null
+[ "$(cat "$work/code")" = 1 ] || { echo "a closed pipe is exit $(cat "$work/code")"; failed=1; }
+once 'standard output: cannot write: Broken pipe'
+head -c 5000 "$in" | "$tool" mirror -p 'any : all' -r - >"$work/out" 2>"$work/err" && { echo "a cut pipe is success"; failed=1; }
+once 'standard input: packet [0-9]*, byte [0-9]*: the file ends within'
+
+# standard descriptors that are closed: their numbers are not given to files
+"$tool" mirror -p 'any : all' -r "$in" -w "$work/closed.pcap" <&- >&- 2>&-
+[ $? = 1 ] || { echo "a report that went nowhere is success"; failed=1; }
+cmp "$work/closed.pcap" "$work/all.pcap" || failed=1
+"$tool" mirror -p 'any : all' -r "$in" -w - >&- 2>"$work/err" && { echo "copies to a closed descriptor are success"; failed=1; }
+once 'standard output: cannot write: Bad file descriptor'
+"$tool" mirror -p 'any : all' -r - <&- >"$work/out" 2>"$work/err" && { echo "a closed input is success"; failed=1; }
+once 'standard input: cannot read: Bad file descriptor'
+
+# signals end a run with its report, also while a read waits
+mkfifo "$work/fifo"
+for signal in HUP INT TERM; do
+    "$tool" mirror -p 'any : all' -r "$work/fifo" --json >"$work/out" 2>"$work/err" &
+    run=$!
+    exec 9>"$work/fifo"
+    head -c 5000 "$in" >&9
+    sleep 0.7
+    kill -$signal $run
+    wait $run || { echo "SIG$signal: exit $?"; failed=1; }
+    exec 9>&-
+    json && says out '"packets":[1-9]'
+done
+
 expect 0 flows -r "$in" && says out 'responder'
 expect 0 flows -r "$in" --json --inner --max-flows 32 && json
 expect 2 flows

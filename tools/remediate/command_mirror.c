@@ -11,11 +11,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define BATCH 1024u
 #define PROGRESS_NS 500000000ull
+#define STALE_NS 100000000ull /* a copy stays no longer in a buffer while packets come */
+#define HOLD_MS 1000u         /* a capture can wait for the output, an interface cannot */
+#define IDLE_MS 500
+#define RETRY_MS 1
 
 static const char help[] =
     "Usage: remediate mirror -p POLICY (-r FILE | -i IFACE) [-w FILE | -o IFACE] [OPTION]...\n"
@@ -32,7 +37,8 @@ static const char help[] =
     "      --max-flows N      size of the flow table (default 1048576)\n"
     "      --outer            classify tunnelled packets by the outer tuple (default)\n"
     "      --inner            classify them by the inner tuple, and let MATCH read that\n"
-    "      --side in|out      the side of packets whose side the capture does not tell\n"
+    "      --side in|out      the side of packets whose side the capture does not tell;\n"
+    "                         live on Ethernet, of all packets\n"
     "      --timeout NAME=T   idle timeout of flows: tcp-opening, tcp-open, tcp-closing,\n"
     "                         tcp-closed, udp, icmp, sctp, other; T as 30s, 5m, 2h\n"
     "  -s, --snaplen N        live: bytes taken of each packet (default 262144)\n"
@@ -43,12 +49,15 @@ static const char help[] =
     "  -h, --help             this help\n"
     "\n"
     "The report goes to standard output, or to standard error with '-w -'.\n"
-    "SIGINT and SIGTERM end a live run with the report.\n";
+    "SIGINT, SIGTERM and SIGHUP end a run with the report; a second one ends it at once.\n"
+    "Exit status: 1 also when copies were not sent (see 'refused' in the report).\n";
 
 struct mirror {
     const char *policy_text, *read, *interface, *write, *output;
     uint64_t count;
     bool json, progress;
+    bool draining; /* asked to stop: what the kernel had taken by then is handled first */
+    bool seekable; /* the input is a file: reading it never pauses */
     struct remed_filter_opts filter_opts;
     struct remed_pcap_source_opts source_opts;
     struct remed_policy *policy;
@@ -56,18 +65,21 @@ struct mirror {
     struct remed_pcap_source *source;
     struct remed_pcap_sink *sink;
     struct remed_pcap_sink_stats sink_stats;
-    uint64_t begun, told;
+    uint64_t begun, told, flushed;
+    bool on_line; /* the cursor stands behind a progress line */
     struct remed_packet packets[BATCH];
     struct remed_verdict verdicts[BATCH];
 };
 
-static struct remed_pcap_source *running;
+static volatile sig_atomic_t stopping;
+static struct remed_pcap_source *running_file; /* its read may block */
 
 static void on_signal(int number)
 {
     (void)number;
-    if (running != NULL)
-        remed_pcap_source_break(running);
+    stopping = 1;
+    if (running_file != NULL)
+        remed_pcap_source_break(running_file);
 }
 
 static uint64_t now_ns(void)
@@ -177,6 +189,27 @@ static int set_option(struct mirror *mirror, int option, char **argv)
     }
 }
 
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return S_ISREG(a->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Copies are written neither over the policy nor where the report goes. */
+static int check_output_file(const struct mirror *mirror)
+{
+    struct stat output, other;
+    if (mirror->write == NULL || strcmp(mirror->write, "-") == 0 ||
+        stat(mirror->write, &output) < 0)
+        return 0;
+    if (stat(mirror->policy_text, &other) == 0 && same_file(&output, &other))
+        return fail("%s: is the policy; write to another file", mirror->write);
+    for (int number = STDOUT_FILENO; number <= STDERR_FILENO; number++)
+        if (fstat(number, &other) == 0 && same_file(&output, &other))
+            return fail("%s: is where the report or the messages go; write to another file",
+                        mirror->write);
+    return 0;
+}
+
 static int check_options(const struct mirror *mirror)
 {
     if (mirror->policy_text == NULL)
@@ -191,7 +224,7 @@ static int check_options(const struct mirror *mirror)
                            mirror->output);
     if (mirror->write != NULL && strcmp(mirror->write, "-") == 0 && isatty(STDOUT_FILENO))
         return usage_error("mirror", "a capture is not written to a terminal");
-    return 0;
+    return check_output_file(mirror);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -200,7 +233,30 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static int open_ends(struct mirror *mirror)
+/* Messages begin on a line of their own. */
+static void end_progress(struct mirror *mirror)
+{
+    if (mirror->on_line)
+        fputc('\n', stderr);
+    mirror->on_line = false;
+}
+
+static void say_link(void *context, enum remed_log_level level, const char *module,
+                     const char *message)
+{
+    (void)level;
+    (void)module;
+    end_progress(context);
+    fprintf(stderr, "remediate: %s\n", message);
+}
+
+static void on_refused(void *context, const struct remed_packet *packet)
+{
+    struct mirror *mirror = context;
+    remed_filter_not_sent(mirror->filter, packet);
+}
+
+static int open_source(struct mirror *mirror)
 {
     struct remed_error error;
     int rc = mirror->read != NULL
@@ -209,17 +265,32 @@ static int open_ends(struct mirror *mirror)
                                         &error);
     if (rc < 0)
         return fail("%s", error.message);
+    struct remed_pcap_source_stats stats;
+    remed_pcap_source_stats(mirror->source, &stats, sizeof stats);
+    mirror->seekable = stats.file_size > 0;
+    return 0;
+}
+
+static int open_sink(struct mirror *mirror)
+{
+    struct remed_error error;
     struct remed_pcap_sink_opts opts;
     remed_pcap_sink_opts_init(&opts, sizeof opts);
     uint32_t link_type = remed_pcap_source_link_type(mirror->source);
     opts.link_type = link_type != UINT32_MAX ? link_type : opts.link_type;
     opts.nanoseconds = remed_pcap_source_nanoseconds(mirror->source);
     opts.pcapng = mirror->write != NULL && ends_with(mirror->write, ".pcapng");
-    if (mirror->write != NULL)
-        rc = remed_pcap_create_file(&mirror->sink, mirror->write, &opts, &error);
-    else if (mirror->output != NULL && link_type != UINT32_MAX && link_type != REMED_LINK_ETHERNET)
+    opts.source = mirror->source;
+    opts.log = (struct remed_log){mirror, say_link};
+    opts.refused = on_refused;
+    opts.refused_context = mirror;
+    opts.hold_ms = mirror->read != NULL ? HOLD_MS : 0;
+    if (mirror->output != NULL && link_type != UINT32_MAX && link_type != REMED_LINK_ETHERNET)
         return fail("%s: frames of link type %u cannot be sent on Ethernet", mirror->output,
                     link_type);
+    int rc = 0;
+    if (mirror->write != NULL)
+        rc = remed_pcap_create_file(&mirror->sink, mirror->write, &opts, &error);
     else if (mirror->output != NULL)
         rc = remed_pcap_open_injector(&mirror->sink, mirror->output, &opts, &error);
     return rc < 0 ? fail("%s", error.message) : 0;
@@ -233,7 +304,8 @@ static int prepare(struct mirror *mirror)
         return EXIT_FAILED;
     if (remed_filter_new(&mirror->filter, mirror->policy, &mirror->filter_opts, &error) < 0)
         return fail("%s", error.message);
-    return open_ends(mirror);
+    int code = open_source(mirror);
+    return code != 0 ? code : open_sink(mirror);
 }
 
 static void tell_progress(struct mirror *mirror)
@@ -250,6 +322,7 @@ static void tell_progress(struct mirror *mirror)
         fprintf(stderr, "\r");
     fprintf(stderr, "  %llu packets, %.0f a second  ", (unsigned long long)stats.packets,
             (double)stats.packets / seconds);
+    mirror->on_line = true;
     mirror->told = now;
 }
 
@@ -264,41 +337,90 @@ static size_t gather(struct mirror *mirror, size_t count)
     return kept;
 }
 
-/* One batch: packets handled, 0 at the end, negative on failure. */
-static int step(struct mirror *mirror, struct remed_error *error)
+/* Copies are not kept back: what waits for more packets, or for long, is written out first. */
+static int keep_fresh(struct mirror *mirror, struct remed_error *error)
+{
+    if (mirror->sink == NULL || mirror->seekable)
+        return 0;
+    uint64_t now = now_ns();
+    bool pauses = mirror->read != NULL && remed_pcap_source_drained(mirror->source);
+    if (!pauses && now - mirror->flushed < STALE_NS)
+        return 0;
+    mirror->flushed = now;
+    return remed_pcap_flush(mirror->sink, error);
+}
+
+/* No packet is there. What the output had no room for is tried again soon. */
+static int wait_for_packets(struct mirror *mirror, struct remed_error *error)
+{
+    struct remed_pcap_sink_stats stats = {0};
+    int rc = mirror->sink != NULL ? remed_pcap_flush(mirror->sink, error) : 0;
+    if (rc < 0)
+        return rc;
+    if (mirror->sink != NULL)
+        remed_pcap_sink_stats(mirror->sink, &stats, sizeof stats);
+    if (remed_pcap_wait(mirror->source, stats.waiting > 0 ? RETRY_MS : IDLE_MS) >= 0)
+        return 1;
+    snprintf(error->message, sizeof error->message, "%s: cannot wait for packets",
+             mirror->interface);
+    return REMED_EIO;
+}
+
+/* Live, asked to stop: no more than what is in the kernel's buffer now. */
+static void begin_draining(struct mirror *mirror)
+{
+    struct remed_pcap_source_stats stats;
+    remed_pcap_source_stats(mirror->source, &stats, sizeof stats);
+    uint64_t done = stats.packets + stats.kernel_dropped;
+    uint64_t left = stats.kernel_received > done ? stats.kernel_received - done : 1;
+    if (mirror->count == 0 || left < mirror->count)
+        mirror->count = left;
+    mirror->draining = true;
+}
+
+static int read_batch(struct mirror *mirror, struct remed_error *error)
 {
     size_t most = mirror->count != 0 && mirror->count < BATCH ? (size_t)mirror->count : BATCH;
     int got = remed_pcap_read(mirror->source, mirror->packets, most, error);
+    if (got < 0 && got != REMED_EAGAIN && mirror->read != NULL) {
+        const struct remed_error why = *error;
+        snprintf(error->message, sizeof error->message, "%s: %.160s",
+                 strcmp(mirror->read, "-") == 0 ? "standard input" : mirror->read, why.message);
+    }
+    return got;
+}
+
+/* One batch: packets handled, 0 at the end, negative on failure. */
+static int step(struct mirror *mirror, struct remed_error *error)
+{
+    if (stopping && !mirror->draining && mirror->interface != NULL)
+        begin_draining(mirror);
+    int rc = keep_fresh(mirror, error);
+    int got = rc < 0 ? rc : read_batch(mirror, error);
+    if (got == REMED_EAGAIN && mirror->draining)
+        return 0;
+    if (got == REMED_EAGAIN)
+        return wait_for_packets(mirror, error);
     if (got <= 0)
         return got;
     remed_filter_run(mirror->filter, mirror->packets, (size_t)got, mirror->verdicts);
-    if (mirror->sink != NULL) {
-        int rc =
-            remed_pcap_write(mirror->sink, mirror->packets, gather(mirror, (size_t)got), error);
-        if (rc < 0)
-            return rc;
-    }
-    if (mirror->count != 0 && (mirror->count -= (uint64_t)got) == 0)
-        return 0;
-    return got;
+    if (mirror->sink != NULL)
+        rc = remed_pcap_write(mirror->sink, mirror->packets, gather(mirror, (size_t)got), error);
+    if (rc < 0)
+        return rc;
+    bool done = mirror->count != 0 && (mirror->count -= (uint64_t)got) == 0;
+    return done ? 0 : got;
 }
 
 static int run(struct mirror *mirror)
 {
-    struct remed_error error;
+    struct remed_error error = {0};
     for (;;) {
         int got = step(mirror, &error);
-        if (got == 0)
-            return EXIT_OK;
-        if (got == REMED_EAGAIN) {
-            if (mirror->sink != NULL && remed_pcap_flush(mirror->sink, &error) < 0)
-                return fail("%s", error.message);
-            got = remed_pcap_wait(mirror->source, 500) < 0 ? REMED_EIO : 1;
-            snprintf(error.message, sizeof error.message, "cannot wait for packets");
-        }
         if (got < 0)
-            return fail("%s%s%s", mirror->read != NULL ? mirror->read : "",
-                        mirror->read != NULL ? ": " : "", error.message);
+            end_progress(mirror);
+        if (got <= 0)
+            return got == 0 ? EXIT_OK : fail("%s", error.message);
         if (mirror->progress)
             tell_progress(mirror);
     }
@@ -317,8 +439,7 @@ static int report(struct mirror *mirror, int code)
     };
     bool taken = mirror->write != NULL && strcmp(mirror->write, "-") == 0;
     FILE *out = taken ? stderr : stdout;
-    if (mirror->told != 0 && mirror->progress)
-        fputs("\n", stderr);
+    end_progress(mirror);
     if (mirror->json)
         report_json(out, &report);
     else
@@ -328,24 +449,38 @@ static int report(struct mirror *mirror, int code)
 
 static void catch_signals(struct mirror *mirror)
 {
-    struct sigaction action;
+    struct sigaction action, before;
     memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal; /* without SA_RESTART: a blocked read ends */
-    running = mirror->source;
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESETHAND; /* without SA_RESTART: a blocked read ends */
+    running_file = mirror->read != NULL ? mirror->source : NULL;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, NULL, &before);
+    if (before.sa_handler != SIG_IGN) /* nohup keeps it running */
+        sigaction(SIGHUP, &action, NULL);
 }
 
 static int close_sink(struct mirror *mirror, int code)
 {
     struct remed_error error;
+    struct remed_pcap_sink_stats *stats = &mirror->sink_stats;
     if (mirror->sink == NULL)
         return code;
-    remed_pcap_flush(mirror->sink, NULL);
-    remed_pcap_sink_stats(mirror->sink, &mirror->sink_stats, sizeof mirror->sink_stats);
-    int rc = remed_pcap_sink_close(mirror->sink, &error);
+    int rc = remed_pcap_flush(mirror->sink, &error);
+    if (rc == 0)
+        rc = remed_pcap_sink_finish(mirror->sink, &error);
+    remed_pcap_sink_stats(mirror->sink, stats, sizeof *stats);
+    remed_pcap_sink_close(mirror->sink, NULL);
     mirror->sink = NULL;
-    return rc < 0 && code == EXIT_OK ? fail("%s", error.message) : code;
+    end_progress(mirror);
+    if (rc < 0 && code == EXIT_OK)
+        code = fail("%s", error.message);
+    if (stats->refused > 0 && code == EXIT_OK)
+        code = fail("%s: %llu copies were not sent, %llu of them for a link that was down",
+                    mirror->output, (unsigned long long)stats->refused,
+                    (unsigned long long)stats->link_lost);
+    return code;
 }
 
 static int mirror_all(struct mirror *mirror)
@@ -358,7 +493,7 @@ static int mirror_all(struct mirror *mirror)
         code = close_sink(mirror, code);
         code = report(mirror, code);
     }
-    running = NULL;
+    running_file = NULL;
     code = close_sink(mirror, code);
     remed_pcap_source_free(mirror->source);
     remed_filter_free(mirror->filter);

@@ -68,8 +68,12 @@ static void json_ends(FILE *out, const struct report *report)
     else
         fputs("\"kernel\":null,", out);
     if (report->sink != NULL)
-        fprintf(out, "\"written\":%llu,\"refused\":%llu,", PRINTED(report->sink->packets),
-                PRINTED(report->sink->refused));
+        fprintf(out,
+                "\"written\":%llu,\"refused\":%llu,\"link_lost\":%llu,\"retried\":%llu,"
+                "\"split_packets\":%llu,\"split_frames\":%llu,",
+                PRINTED(report->sink->packets), PRINTED(report->sink->refused),
+                PRINTED(report->sink->link_lost), PRINTED(report->sink->retried),
+                PRINTED(report->sink->split_packets), PRINTED(report->sink->split_frames));
     else
         fputs("\"written\":null,\"refused\":null,", out);
 }
@@ -145,8 +149,11 @@ static void text_ends(FILE *out, const struct report *report)
                 PRINTED(report->source->kernel_received), PRINTED(report->source->kernel_dropped),
                 PRINTED(report->source->interface_dropped));
     if (report->sink != NULL && report->sink->refused > 0)
-        fprintf(out, "refused  %12llu  copies that the output interface did not take\n",
-                PRINTED(report->sink->refused));
+        fprintf(out, "refused  %12llu  copies that were not sent (%llu for a link that was down)\n",
+                PRINTED(report->sink->refused), PRINTED(report->sink->link_lost));
+    if (report->sink != NULL && report->sink->split_packets > 0)
+        fprintf(out, "split    %12llu  merged or long packets, sent as %llu frames\n",
+                PRINTED(report->sink->split_packets), PRINTED(report->sink->split_frames));
 }
 
 void report_text(FILE *out, const struct report *report)

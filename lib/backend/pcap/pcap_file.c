@@ -7,14 +7,17 @@
  */
 #include "backend/pcap/source.h"
 
+#include <stdio.h>
+
 #define FILE_HEADER 24u
 
 static int damaged_record(struct remed_pcap_source *source, uint32_t captured,
                           struct remed_error *error)
 {
-    return remed_error_set(
-        error, REMED_EFORMAT, "byte %llu: the record claims %u bytes, more than the limit of %u",
-        (unsigned long long)remed_source_offset(source), captured, source->opts.max_packet);
+    char why[80];
+    snprintf(why, sizeof why, "the record claims %u bytes, more than the limit of %u", captured,
+             source->opts.max_packet);
+    return remed_source_damage(source, error, REMED_EFORMAT, why);
 }
 
 /* Before version 2.3 the two lengths stood the other way round; in 2.3 some did. */
@@ -98,6 +101,17 @@ static int parse_records(struct remed_pcap_source *source, struct remed_packet *
                            : hand_out(source, packets, count, false);
 }
 
+static bool whole_record(const struct remed_pcap_source *source)
+{
+    const uint8_t *record = source->block.data + source->block.begin;
+    size_t left = source->block.end - source->block.begin;
+    if (left < source->record_header)
+        return false;
+    uint32_t captured = remed_file32(source, record + 8), wire = remed_file32(source, record + 12);
+    straighten(source, &captured, &wire);
+    return captured <= left - source->record_header || captured > source->opts.max_packet;
+}
+
 /* The magic number tells order, resolution and record header. */
 static bool read_magic(struct remed_pcap_source *source)
 {
@@ -137,5 +151,6 @@ int remed_pcap_begin(struct remed_pcap_source *source, struct remed_error *error
     source->link_type = link & 0xffff; /* above are the frame check sequence's length and flag */
     source->block.begin = FILE_HEADER;
     source->parse = parse_records;
+    source->whole = whole_record;
     return 0;
 }

@@ -19,6 +19,8 @@
 #define OPTION_FLAGS 2u
 #define OPTION_TSRESOL 9u
 #define OPTION_TSOFFSET 14u
+#define MAX_POWER 19u /* of ten in 64 bits */
+#define NS_POWER 9u
 
 struct option_reader {
     const uint8_t *at, *end;
@@ -51,12 +53,15 @@ static uint64_t power_of_ten(unsigned exponent)
 
 static void set_resolution(struct remed_pcapng_interface *interface, unsigned resolution)
 {
-    if ((resolution & 0x80) != 0) {
-        interface->units = 0;
-        interface->shift = resolution & 0x7f;
-    } else {
-        interface->units = power_of_ten(resolution <= 19 ? resolution : 19);
-    }
+    bool binary = (resolution & 0x80) != 0;
+    unsigned digits = resolution & 0x7f;
+    interface->shift = binary ? digits : 0;
+    interface->exponent = binary ? 0 : digits;
+    interface->units = 0;
+    if (digits == 0)
+        interface->units = 1;
+    else if (!binary && digits <= MAX_POWER)
+        interface->units = power_of_ten(digits);
 }
 
 /* 64 bits in the section's byte order. */
@@ -105,24 +110,43 @@ static int read_interface(struct remed_pcap_source *source, const uint8_t *body,
     return 0;
 }
 
-static uint64_t to_ns(const struct remed_pcapng_interface *interface, uint64_t units)
+/* Units of 2^-shift seconds, less than a second of them, in nanoseconds. */
+static uint64_t binary_fraction(uint64_t units, unsigned shift)
 {
-    uint64_t seconds, fraction;
-    if (interface->units != 0) {
-        seconds = units / interface->units;
+    if (shift <= 32)
+        return (units * REMED_NS_PER_S) >> shift;
+    uint64_t high = (units >> 32) * REMED_NS_PER_S, low = (units & UINT32_MAX) * REMED_NS_PER_S;
+    return shift < 96 ? (high + (low >> 32)) >> (shift - 32) : 0;
+}
+
+/* Whole seconds, and the rest in nanoseconds. */
+static uint64_t split_time(const struct remed_pcapng_interface *interface, uint64_t units,
+                           uint64_t *fraction)
+{
+    if (REMED_LIKELY(interface->units != 0)) {
         uint64_t rest = units % interface->units;
-        fraction = interface->units <= REMED_NS_PER_S ? rest * (REMED_NS_PER_S / interface->units)
-                                                      : rest / (interface->units / REMED_NS_PER_S);
-    } else if (interface->shift >= 64) {
-        seconds = 0;
-        fraction = 0;
-    } else {
-        seconds = units >> interface->shift;
-        uint64_t rest = interface->shift != 0 ? units & (UINT64_MAX >> (64 - interface->shift)) : 0;
-        unsigned down = interface->shift > 32 ? interface->shift - 32 : 0;
-        fraction = ((rest >> down) * REMED_NS_PER_S) >> (interface->shift - down);
+        *fraction = interface->units <= REMED_NS_PER_S ? rest * (REMED_NS_PER_S / interface->units)
+                                                       : rest / (interface->units / REMED_NS_PER_S);
+        return units / interface->units;
     }
-    return (seconds + (uint64_t)interface->offset) * REMED_NS_PER_S + fraction;
+    unsigned shift = interface->shift, exponent = interface->exponent;
+    if (shift == 0) { /* 64 bits of less than 10^-19 seconds are less than two */
+        *fraction =
+            exponent - NS_POWER <= MAX_POWER ? units / power_of_ten(exponent - NS_POWER) : 0;
+        return 0;
+    }
+    uint64_t seconds = shift < 64 ? units >> shift : 0;
+    *fraction = binary_fraction(shift < 64 ? units & ((UINT64_C(1) << shift) - 1) : units, shift);
+    return seconds;
+}
+
+/* False for a time before 1970, or behind what 64 bits of nanoseconds hold (the year 2554). */
+static bool to_ns(const struct remed_pcapng_interface *interface, uint64_t units, uint64_t *ns)
+{
+    uint64_t fraction, seconds = split_time(interface, units, &fraction);
+    return !__builtin_add_overflow(seconds, interface->offset, &seconds) &&
+           !__builtin_mul_overflow(seconds, REMED_NS_PER_S, ns) &&
+           !__builtin_add_overflow(*ns, fraction, ns);
 }
 
 static uint8_t flagged_side(const struct remed_pcap_source *source, const uint8_t *options,
@@ -157,11 +181,16 @@ static int read_packet(struct remed_pcap_source *source, uint32_t type, const ui
     size_t padded = ((size_t)captured + 3) & ~(size_t)3;
     const uint8_t *options = padded <= length - 20 ? body + 20 + padded : body + length;
     uint8_t side = remed_source_side(source, interface->link_type, body + 20, captured);
+    uint64_t time;
+    if (!to_ns(interface, units, &time))
+        return remed_source_damage(source, error, REMED_EFORMAT,
+                                   "its time is not within 1970 to 2554, what 64 bits of "
+                                   "nanoseconds hold");
     *packet = (struct remed_packet){
         .data = body + 20,
         .captured = captured,
         .wire = remed_file32(source, body + 16),
-        .time = to_ns(interface, units),
+        .time = time,
         .link_type = interface->link_type,
         .side = flagged_side(source, options, body + length, side),
     };
@@ -300,6 +329,26 @@ static int parse_blocks(struct remed_pcap_source *source, struct remed_packet *p
     return (int)n;
 }
 
+/* Looks over what gives no packet, up to a section that turns the byte order. */
+static bool whole_packet(const struct remed_pcap_source *source)
+{
+    const uint8_t *at = source->block.data + source->block.begin;
+    size_t left = source->block.end - source->block.begin;
+    while (left >= MIN_BLOCK && (remed_load32(at) != BLOCK_SECTION ||
+                                 remed_file32(source, at + 8) == BYTE_ORDER_MAGIC)) {
+        uint32_t type = remed_file32(source, at), length = remed_file32(source, at + 4);
+        if (length < MIN_BLOCK || length > source->opts.max_packet)
+            return true; /* damage is told without waiting */
+        if (length > left)
+            return false;
+        if (type == BLOCK_ENHANCED || type == BLOCK_PACKET || type == BLOCK_SIMPLE)
+            return true;
+        at += length;
+        left -= length;
+    }
+    return false;
+}
+
 int remed_pcapng_begin(struct remed_pcap_source *source, struct remed_error *error)
 {
     int rc = remed_block_fill(source, MIN_BLOCK, error);
@@ -308,5 +357,6 @@ int remed_pcapng_begin(struct remed_pcap_source *source, struct remed_error *err
     if (rc == 0)
         return remed_error_set(error, REMED_ETRUNCATED, "the file ends within its header");
     source->parse = parse_blocks;
+    source->whole = whole_packet;
     return read_section(source, source->block.data, error);
 }

@@ -5,10 +5,13 @@
  *
  * Threads: one thread a sink.
  */
-#include "backend/pcap/sink.h"
+#include "backend/pcap/injector.h"
+#include "backend/pcap/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES (512u << 10)
@@ -21,6 +24,19 @@ void remed_pcap_sink_opts_init(struct remed_pcap_sink_opts *opts, size_t size)
     remed_stats_copy(opts, size, &defaults, sizeof defaults);
 }
 
+static int check_opts(const struct remed_pcap_sink_opts *opts, struct remed_error *error)
+{
+    const char *wrong = opts->link_type > UINT16_MAX ? "link_type"
+                        : opts->nanoseconds > 1      ? "nanoseconds"
+                        : opts->pcapng > 1           ? "pcapng"
+                        : opts->hold_ms > 60000      ? "hold_ms"
+                        : opts->reserved != 0        ? "reserved"
+                                                     : NULL;
+    if (wrong == NULL)
+        return 0;
+    return remed_error_set(error, REMED_EINVAL, "pcap sink: %s is out of range", wrong);
+}
+
 int remed_sink_make(struct remed_pcap_sink **sink, const char *where,
                     const struct remed_pcap_sink_opts *given, struct remed_error *error)
 {
@@ -29,15 +45,63 @@ int remed_sink_make(struct remed_pcap_sink **sink, const char *where,
     int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "pcap sink", error) : 0;
     if (rc < 0)
         return rc;
+    rc = check_opts(&opts, error);
+    if (rc < 0)
+        return rc;
     struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
     struct remed_pcap_sink *made = remed_allocate(&allocator, sizeof *made);
     if (made == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory to write to %s", where);
+    snprintf(made->name, sizeof made->name, "%s",
+             strcmp(where, "-") == 0 ? "standard output" : where);
     made->allocator = allocator;
     made->opts = opts;
     made->fd = -1;
     *sink = made;
     return 0;
+}
+
+/* Two names of one file, by whatever way they lead there. */
+static bool is_source_file(const struct remed_pcap_sink *sink, int fd)
+{
+    struct stat read, written;
+    return sink->opts.source != NULL && sink->opts.source->live == NULL &&
+           fstat(sink->opts.source->block.fd, &read) == 0 && fstat(fd, &written) == 0 &&
+           (S_ISREG(written.st_mode) || S_ISBLK(written.st_mode)) &&
+           read.st_dev == written.st_dev && read.st_ino == written.st_ino;
+}
+
+/* Nothing of an existing file is lost before it is known not to be the one that is read. */
+static int open_output(struct remed_pcap_sink *sink, const char *path, struct remed_error *error)
+{
+    struct stat status;
+    bool standard = strcmp(path, "-") == 0;
+    sink->fd = standard ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (sink->fd < 0)
+        return remed_error_set(error,
+                               errno == EACCES   ? REMED_EPERM
+                               : errno == ENOENT ? REMED_ENOENT
+                                                 : REMED_EIO,
+                               "%s: %s", path, strerror(errno));
+    sink->owns_fd = !standard;
+    if (is_source_file(sink, sink->fd))
+        return remed_error_set(error, REMED_EINVAL,
+                               "%s: is the file that is read; write to another", sink->name);
+    if (!standard && fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode) &&
+        ftruncate(sink->fd, 0) < 0)
+        return remed_error_set(error, REMED_EIO, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+static void free_sink(struct remed_pcap_sink *sink)
+{
+    struct remed_allocator allocator = sink->allocator;
+    if (sink->injector != NULL)
+        remed_injector_free(sink);
+    if (sink->owns_fd)
+        close(sink->fd);
+    remed_release(&allocator, sink->buffer, sink->size);
+    remed_release(&allocator, sink, sizeof *sink);
 }
 
 int remed_pcap_create_file(struct remed_pcap_sink **sink, const char *path,
@@ -47,28 +111,16 @@ int remed_pcap_create_file(struct remed_pcap_sink **sink, const char *path,
     int rc = remed_sink_make(&made, path, given, error);
     if (rc < 0)
         return rc;
-    struct remed_allocator allocator = made->allocator;
-    made->buffer = remed_allocate(&allocator, BUFFER_BYTES);
-    made->size = BUFFER_BYTES;
-    if (made->buffer == NULL)
-        rc = remed_error_set(error, REMED_ENOMEM, "no memory to write %s", path);
+    made->buffer = remed_allocate(&made->allocator, BUFFER_BYTES);
+    made->size = made->buffer != NULL ? BUFFER_BYTES : 0;
+    rc = made->buffer != NULL ? open_output(made, path, error)
+                              : remed_error_set(error, REMED_ENOMEM, "no memory to write %s", path);
+    made->opts.source = NULL;
+    if (rc < 0)
+        free_sink(made);
     else
-        made->fd = strcmp(path, "-") == 0
-                       ? STDOUT_FILENO
-                       : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (rc == 0 && made->fd < 0)
-        rc = remed_error_set(error,
-                             errno == EACCES   ? REMED_EPERM
-                             : errno == ENOENT ? REMED_ENOENT
-                                               : REMED_EIO,
-                             "%s: %s", path, strerror(errno));
-    if (rc < 0) {
-        remed_release(&allocator, made->buffer, made->buffer != NULL ? made->size : 0);
-        remed_release(&allocator, made, sizeof *made);
-        return rc;
-    }
-    *sink = made;
-    return 0;
+        *sink = made;
+    return rc;
 }
 
 static int write_all(struct remed_pcap_sink *sink, const uint8_t *data, size_t length)
@@ -78,7 +130,8 @@ static int write_all(struct remed_pcap_sink *sink, const uint8_t *data, size_t l
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0)
-            return remed_error_set(&sink->failure, REMED_EIO, "cannot write: %s", strerror(errno));
+            return remed_error_set(&sink->failure, REMED_EIO, "%s: cannot write: %s", sink->name,
+                                   strerror(errno));
         data += wrote;
         length -= (size_t)wrote;
     }
@@ -174,11 +227,11 @@ static int interface_of(struct remed_pcap_sink *sink, uint32_t link_type, struct
             return (int)i;
     if (sink->link_type_count > 0 && sink->opts.pcapng == 0)
         return remed_error_set(error, REMED_EUNSUPPORTED,
-                               "a pcap file holds one link type (%u), and here comes another (%u); "
-                               "write pcapng",
-                               sink->link_types[0], link_type);
+                               "%s: a pcap file holds one link type (%u), and here comes another "
+                               "(%u); write pcapng",
+                               sink->name, sink->link_types[0], link_type);
     if (sink->link_type_count == REMED_SINK_LINK_TYPES)
-        return remed_error_set(error, REMED_EUNSUPPORTED, "more than %u link types",
+        return remed_error_set(error, REMED_EUNSUPPORTED, "%s: more than %u link types", sink->name,
                                REMED_SINK_LINK_TYPES);
     int rc = sink->begun ? 0 : begin_file(sink, link_type);
     if (rc == 0 && sink->opts.pcapng != 0)
@@ -195,7 +248,8 @@ static int write_pcap(struct remed_pcap_sink *sink, const struct remed_packet *p
     uint64_t seconds = packet->time / REMED_NS_PER_S, rest = packet->time % REMED_NS_PER_S;
     if (seconds > UINT32_MAX)
         return remed_error_set(error, REMED_EUNSUPPORTED,
-                               "a time after the year 2106 does not fit pcap; write pcapng");
+                               "%s: a time after the year 2106 does not fit pcap; write pcapng",
+                               sink->name);
     const uint32_t header[4] = {
         (uint32_t)seconds, (uint32_t)(sink->opts.nanoseconds != 0 ? rest : rest / MICROSECONDS),
         packet->captured, packet->wire};
@@ -268,7 +322,7 @@ int remed_pcap_write(struct remed_pcap_sink *sink, const struct remed_packet *pa
 {
     if (sink->failure.code != 0)
         return report(sink, sink->failure.code, error);
-    if (sink->injects)
+    if (sink->injector != NULL)
         return remed_inject(sink, packets, count, error);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++)
@@ -278,32 +332,41 @@ int remed_pcap_write(struct remed_pcap_sink *sink, const struct remed_packet *pa
 
 int remed_pcap_flush(struct remed_pcap_sink *sink, struct remed_error *error)
 {
-    return sink->injects ? 0 : report(sink, flush(sink), error);
+    if (sink->injector != NULL)
+        return remed_inject_waiting(sink, error);
+    return report(sink, flush(sink), error);
 }
 
 void remed_pcap_sink_stats(const struct remed_pcap_sink *sink, struct remed_pcap_sink_stats *stats,
                            size_t size)
 {
-    remed_stats_copy(stats, size, &sink->stats, sizeof sink->stats);
+    struct remed_pcap_sink_stats own = sink->stats;
+    own.waiting = sink->injector != NULL ? sink->injector->waiting : 0;
+    remed_stats_copy(stats, size, &own, sizeof own);
 }
 
 static int finish_file(struct remed_pcap_sink *sink)
 {
-    int rc = sink->begun ? 0 : begin_file(sink, sink->opts.link_type);
-    if (rc == 0)
-        rc = flush(sink);
-    return rc;
+    int rc = sink->begun || sink->fd < 0 ? 0 : begin_file(sink, sink->opts.link_type);
+    return rc == 0 ? flush(sink) : rc;
+}
+
+int remed_pcap_sink_finish(struct remed_pcap_sink *sink, struct remed_error *error)
+{
+    if (sink->injector == NULL)
+        return report(sink, finish_file(sink), error);
+    remed_inject_rest(sink);
+    return 0;
 }
 
 int remed_pcap_sink_close(struct remed_pcap_sink *sink, struct remed_error *error)
 {
     if (sink == NULL)
         return 0;
-    int rc = sink->injects ? 0 : report(sink, finish_file(sink), error);
-    if (sink->fd > STDOUT_FILENO && close(sink->fd) < 0 && rc == 0)
-        rc = remed_error_set(error, REMED_EIO, "cannot close: %s", strerror(errno));
-    struct remed_allocator allocator = sink->allocator;
-    remed_release(&allocator, sink->buffer, sink->size);
-    remed_release(&allocator, sink, sizeof *sink);
+    int rc = remed_pcap_sink_finish(sink, error);
+    if (sink->owns_fd && close(sink->fd) < 0 && rc == 0)
+        rc = remed_error_set(error, REMED_EIO, "%s: cannot close: %s", sink->name, strerror(errno));
+    sink->owns_fd = false;
+    free_sink(sink);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sources: opening, filling the block, handing out, counting. Threads: one thread a source. */
 #include "backend/pcap/source.h"
+#include "backend/pcap/compressed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,8 @@ void remed_pcap_source_opts_init(struct remed_pcap_source_opts *opts, size_t siz
 int remed_source_damage(const struct remed_pcap_source *source, struct remed_error *error, int code,
                         const char *why)
 {
-    return remed_error_set(error, code, "byte %llu: %s",
+    return remed_error_set(error, code, "packet %llu, byte %llu: %s",
+                           (unsigned long long)source->stats.packets + 1,
                            (unsigned long long)remed_source_offset(source), why);
 }
 
@@ -105,16 +107,22 @@ static int begin_format(struct remed_pcap_source *source, struct remed_error *er
         return source->block.end == 0
                    ? remed_error_set(error, REMED_ETRUNCATED, "the file is empty")
                    : remed_error_set(error, REMED_EFORMAT, "neither a pcap nor a pcapng file");
+    const struct remed_compression *packed = remed_compression_of(source->block.data);
+    if (packed != NULL)
+        return remed_error_set(error, REMED_EFORMAT,
+                               "compressed by %s; unpack it into a pipe: '%s FILE | … -r -'",
+                               packed->name, packed->unpack);
     return remed_load32(source->block.data) == 0x0a0d0d0a ? remed_pcapng_begin(source, error)
                                                           : remed_pcap_begin(source, error);
 }
 
 static int open_block(struct remed_pcap_source *source, const char *path, struct remed_error *error)
 {
-    struct stat status;
+    struct stat status = {0};
     source->block.fd = open_path(path, error);
     if (source->block.fd < 0)
         return source->block.fd;
+    source->block.owns_fd = strcmp(path, "-") != 0;
     if (fstat(source->block.fd, &status) == 0 && S_ISREG(status.st_mode))
         source->stats.file_size = (uint64_t)status.st_size;
     else if (S_ISDIR(status.st_mode))
@@ -126,7 +134,8 @@ static int open_block(struct remed_pcap_source *source, const char *path, struct
     struct remed_error why;
     int rc = begin_format(source, &why);
     if (rc < 0)
-        remed_error_set(error, rc, "%s: %s", path, why.message);
+        remed_error_set(error, rc, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path,
+                        why.message);
     return rc;
 }
 
@@ -136,6 +145,8 @@ static int check_opts(const struct remed_pcap_source_opts *opts, struct remed_er
                         : opts->side > REMED_SIDE_OUT                          ? "side"
                         : opts->snap_length < 64 || opts->snap_length > 262144 ? "snap_length"
                         : opts->buffer_bytes > INT32_MAX                       ? "buffer_bytes"
+                        : opts->promiscuous > 1                                ? "promiscuous"
+                        : opts->reserved != 0                                  ? "reserved"
                                                                                : NULL;
     if (wrong == NULL)
         return 0;
@@ -219,14 +230,21 @@ int remed_pcap_wait(struct remed_pcap_source *source, int timeout_ms)
 
 int remed_pcap_source_fd(const struct remed_pcap_source *source)
 {
-    return source->live != NULL ? remed_live_fd(source) : source->block.fd;
+    return source->live != NULL ? source->live->fd(source) : source->block.fd;
 }
 
 void remed_pcap_source_break(struct remed_pcap_source *source)
 {
     source->stop = 1;
+    if (source->live != NULL && source->live->stop != NULL)
+        source->live->stop(source);
+}
+
+bool remed_pcap_source_drained(const struct remed_pcap_source *source)
+{
     if (source->live != NULL)
-        remed_live_break(source);
+        return source->live->ready == NULL || !source->live->ready(source);
+    return !source->whole(source);
 }
 
 uint32_t remed_pcap_source_link_type(const struct remed_pcap_source *source)
@@ -244,7 +262,7 @@ void remed_pcap_source_stats(struct remed_pcap_source *source,
 {
     source->stats.file_bytes = source->block.file_bytes;
     if (source->live != NULL)
-        remed_live_stats(source);
+        source->live->stats(source);
     remed_stats_copy(stats, size, &source->stats, sizeof source->stats);
 }
 
@@ -254,8 +272,8 @@ void remed_pcap_source_free(struct remed_pcap_source *source)
         return;
     struct remed_allocator allocator = source->allocator;
     if (source->live != NULL)
-        remed_live_close(source);
-    else if (source->block.fd > STDIN_FILENO)
+        source->live->close(source);
+    else if (source->block.owns_fd)
         close(source->block.fd);
     remed_release(&allocator, source->block.data, source->block.size);
     remed_release(&allocator, source->interfaces,

@@ -17,6 +17,7 @@
 
 struct remed_block {
     int fd;
+    bool owns_fd; /* not standard input, which is the host's */
     uint8_t *data;
     size_t size, begin, end;
     uint64_t file_bytes; /* read so far */
@@ -28,9 +29,10 @@ struct remed_block {
 struct remed_pcapng_interface {
     uint32_t link_type;
     uint32_t snap_length;
-    uint64_t units; /* a second, when a power of ten; 0: 2^shift */
-    uint32_t shift;
-    int64_t offset; /* seconds */
+    uint64_t units;    /* a second, when a power of ten below 2^64; 0: see `shift` and `exponent` */
+    uint32_t shift;    /* units of 2^-shift seconds, when not 0 */
+    uint32_t exponent; /* else units of 10^-exponent seconds */
+    int64_t offset;    /* seconds */
 };
 
 struct remed_pcap_source {
@@ -40,6 +42,8 @@ struct remed_pcap_source {
     /* Hands out what is whole; 0 when more bytes are needed, negative at damage. */
     int (*parse)(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
                  struct remed_error *error);
+    /* Whether the buffer holds a whole packet, so that a read does not have to wait. */
+    bool (*whole)(const struct remed_pcap_source *source);
     struct remed_block block;
     uint32_t link_type;
     bool nanoseconds;
@@ -56,7 +60,19 @@ struct remed_pcap_source {
     size_t interface_count, interface_room;
 
     /* live */
-    struct remed_pcap_live *live;
+    const struct remed_live_ops *live; /* NULL: a file */
+    void *live_state;
+};
+
+/* What captures live: the kernel's ring, or libpcap where that does not do. */
+struct remed_live_ops {
+    int (*read)(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
+                struct remed_error *error);
+    int (*fd)(const struct remed_pcap_source *source);
+    void (*stop)(struct remed_pcap_source *source); /* async-signal-safe; NULL: `stop` is enough */
+    bool (*ready)(const struct remed_pcap_source *source); /* without asking; NULL: never */
+    void (*stats)(struct remed_pcap_source *source);
+    void (*close)(struct remed_pcap_source *source);
 };
 
 static inline uint32_t remed_swap32(uint32_t value)
@@ -92,7 +108,7 @@ int remed_source_make(struct remed_pcap_source **source, const char *where,
 /* The side that a cooked header tells, else the source's. */
 uint8_t remed_source_side(const struct remed_pcap_source *source, uint32_t link_type,
                           const uint8_t *data, uint32_t captured);
-/* Damage at the place at hand: "byte N: why". */
+/* Damage at the place at hand: "packet N, byte M: why". */
 int remed_source_damage(const struct remed_pcap_source *source, struct remed_error *error, int code,
                         const char *why);
 
@@ -102,12 +118,12 @@ int remed_pcapng_begin(struct remed_pcap_source *source, struct remed_error *err
 /* At least `wanted` bytes from block.begin on: 1, or 0 when the file ends before, or negative. */
 int remed_block_fill(struct remed_pcap_source *source, size_t wanted, struct remed_error *error);
 
-int remed_live_read(struct remed_pcap_source *source, struct remed_packet *packets, size_t count,
-                    struct remed_error *error);
 int remed_live_wait(struct remed_pcap_source *source, int timeout_ms);
-int remed_live_fd(const struct remed_pcap_source *source);
-void remed_live_break(struct remed_pcap_source *source);
-void remed_live_stats(struct remed_pcap_source *source);
-void remed_live_close(struct remed_pcap_source *source);
+
+/* Both set `live` and `live_state` as soon as there is something to close. */
+int remed_ring_begin(struct remed_pcap_source *source, const char *interface,
+                     struct remed_error *error);
+int remed_libpcap_begin(struct remed_pcap_source *source, const char *interface,
+                        struct remed_error *error);
 
 #endif
