@@ -134,7 +134,7 @@ int remed_numbers_next(struct remed_publisher *publisher, uint64_t *sequence,
 {
     struct remed_numbers *numbers = &publisher->numbers;
     *sequence = numbers->next;
-    if (numbers->next > REMED_RESUME_MOST || numbers->next + numbers->shift > REMED_RESUME_MOST)
+    if (numbers->next > REMED_NUMBER_MAX || numbers->next + numbers->shift > REMED_NUMBER_MAX)
         return remed_error_set(error, REMED_ELIMIT,
                                "publisher: the sequences of '%s' are used up in epoch %llu; go on "
                                "in a greater epoch",

@@ -118,7 +118,7 @@ static int check_opts(const struct remed_publisher_opts *opts, struct remed_erro
     if (opts->resume > 1)
         return remed_error_set(error, REMED_EINVAL, "publisher: resume is 0 or 1, not %u",
                                opts->resume);
-    if (opts->first_sequence > REMED_RESUME_MOST || opts->epoch > REMED_RESUME_MOST)
+    if (opts->first_sequence > REMED_NUMBER_MAX || opts->epoch > REMED_NUMBER_MAX)
         return remed_error_set(error, REMED_EINVAL,
                                "publisher: an epoch or a first sequence is beyond 2^62");
     if (opts->mac != NULL && (opts->mac->size < sizeof *opts->mac || opts->mac->compute == NULL))
@@ -380,7 +380,7 @@ static int drain(struct remed_publisher *publisher, struct remed_error *error)
         int rc =
             publisher->holds ? 1 : remed_spool_next(spool, &publisher->held, &publisher->held_tag);
         if (rc < 0)
-            return remed_error_set(error, rc, "spool: cannot read %s", spool->path);
+            return remed_error_set(error, rc, "spool: %s", spool->reader.error.message);
         publisher->holds = rc == 1;
         if (rc == 0) {
             pass_damage(publisher);

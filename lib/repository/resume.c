@@ -19,7 +19,7 @@ static bool resume_counts(struct remed_resume *resume, const struct remed_messag
         strlen(resume->origin) != record->origin_length ||
         memcmp(resume->origin, record->origin, record->origin_length) != 0)
         return false;
-    if (record->epoch > REMED_RESUME_MOST || record->sequence > REMED_RESUME_MOST)
+    if (record->epoch > REMED_NUMBER_MAX || record->sequence > REMED_NUMBER_MAX)
         return false; /* beyond what may be: nobody takes it */
     if (record->epoch < resume->epoch ||
         (record->epoch == resume->epoch && record->sequence <= resume->sequence))

@@ -35,7 +35,6 @@ struct remed_resume {
 };
 
 #define REMED_RESUME_POSITION 65537u
-#define REMED_RESUME_MOST ((uint64_t)1 << 62) /* of epochs and sequences */
 
 /* `position` NULL: from the beginning. What is not to be read any more is read from the beginning.
  */

@@ -132,10 +132,8 @@ static int spool_open_writer(struct remed_spool *spool, struct remed_error *erro
 {
     struct remed_file_writer *writer = &spool->writer;
     uint64_t segment = spool->max_bytes / 16;
-    writer->crc = &spool->crc;
+    remed_file_writer_init(writer, &spool->crc, spool->folder, &spool->allocator);
     writer->events = &spool->events;
-    writer->folder = spool->folder;
-    writer->allocator = spool->allocator;
     writer->segment_bytes = segment < LEAST_SEGMENT  ? LEAST_SEGMENT
                             : segment > MOST_SEGMENT ? MOST_SEGMENT
                                                      : segment;
@@ -143,7 +141,6 @@ static int spool_open_writer(struct remed_spool *spool, struct remed_error *erro
     writer->sync = REMED_SYNC_INTERVAL;
     writer->interval = SYNC_NS;
     writer->base = SPOOL_BASE;
-    writer->lock = writer->segment = -1;
     if (remed_tags_init(&writer->tags, BUFFER_RECORDS, &spool->allocator) < 0)
         return remed_error_set(error, REMED_ENOMEM, "no memory for a spool");
     int rc = remed_file_writer_open(writer, spool->path, error);
@@ -155,11 +152,9 @@ static int spool_open_writer(struct remed_spool *spool, struct remed_error *erro
 
 static void spool_make_reader(struct remed_spool *spool)
 {
-    spool->reader = (struct remed_file_reader){.crc = &spool->crc,
-                                               .folder = spool->folder,
-                                               .segment = -1,
-                                               .allocator = spool->allocator,
-                                               .passes_damage = true};
+    remed_file_reader_init(&spool->reader, &spool->crc, spool->folder, spool->path,
+                           &spool->allocator);
+    spool->reader.passes_damage = true;
 }
 
 /* Where the handing out begins, and what is there. */
