@@ -13,8 +13,10 @@
 #include "flow/evict.h"
 
 /* The completing ACK acknowledges the SYN+ACK, and what the other side sent since if earlier ACKs
- * were lost: no more than this. A guess is right once in 256 times. */
-#define COMPLETING_RANGE (1u << 24)
+ * were lost: no more than was seen, and this for what was not. A guess is right once in 65,536
+ * times. */
+#define COMPLETING_UNSEEN (1u << 16)
+#define COMPLETING_MOST (1u << 24) /* in all */
 /* A SYN+ACK acknowledges the SYN, and the data in it (RFC 7413). */
 #define ANSWER_RANGE (1u << 16)
 
@@ -148,9 +150,12 @@ static bool is_completing(const struct remed_flow_record *record,
     if ((record->flags & waiting) != REMED_FLOW_RECORD_SYN_ACK_SEEN || packet->direction == from ||
         (packet->tcp_flags & REMED_TCP_ACK) == 0 || (packet->tcp_flags & REMED_TCP_RST) != 0)
         return false;
-    return is_in_range(record->expected_ack, packet->tcp_ack, COMPLETING_RANGE) ||
+    uint64_t sent = record->bytes[from];
+    uint32_t range =
+        COMPLETING_UNSEEN + (uint32_t)(sent < COMPLETING_MOST ? sent : COMPLETING_MOST);
+    return is_in_range(record->expected_ack, packet->tcp_ack, range) ||
            ((cold->flags & REMED_COLD_OTHER_ACK) != 0 &&
-            is_in_range(cold->other_ack, packet->tcp_ack, COMPLETING_RANGE));
+            is_in_range(cold->other_ack, packet->tcp_ack, range));
 }
 
 static void on_fin(struct remed_flow_record *record, unsigned direction)

@@ -167,6 +167,7 @@ static void walk(uint32_t client, const struct step *steps, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct remed_flow_packet packet =
             packet4(client, 1, steps[i].reply, 6, (uint8_t)steps[i].flags, SECOND + i);
+        packet.tcp_ack = 1; /* both begin with 0 */
         CU_ASSERT_EQUAL(info_of(see(&packet, NULL)).state, steps[i].state);
     }
 }
@@ -242,26 +243,29 @@ static void test_a_full_table_evicts_and_counts(void)
     CU_ASSERT_EQUAL(stats.refused, 0);
 }
 
+/* Of flows that talked both ways, when there is nobody else. */
 static void test_the_flow_nearest_its_end_is_evicted(void)
 {
     make(16);
-    for (uint32_t i = 0; i < 16; i++) {
-        struct remed_flow_packet packet =
-            packet4(i, 5, 0, i == 11 ? 1 : 17, 0, SECOND); /* one ICMP flow: 60 s, not 300 s */
-        see(&packet, NULL);
-    }
+    for (uint32_t i = 0; i < 16; i++)
+        for (unsigned j = 0; j < 3; j++) { /* one ICMP flow: 60 s, not 300 s */
+            struct remed_flow_packet packet = packet4(i, 5, j & 1, i == 11 ? 1 : 17, 0, SECOND);
+            see(&packet, NULL);
+        }
     struct remed_flow_packet one_more = packet4(99, 5, 0, 17, 0, SECOND);
     struct remed_flow_packet gone = packet4(11, 5, 0, 1, 0, SECOND);
+    CU_ASSERT_EQUAL(stats_of().established, 16);
     see(&one_more, NULL);
     CU_ASSERT_EQUAL(remed_flow_table_find(table, &gone.key), REMED_NO_FLOW);
     CU_ASSERT_EQUAL(stats_of().evicted, 1);
+    CU_ASSERT_EQUAL(stats_of().evicted_established, 1);
 }
 
 static void test_expire_ends_what_is_idle(void)
 {
     make(64);
     for (uint32_t i = 0; i < 40; i++) {
-        struct remed_flow_packet packet = packet4(i, 5, 0, 17, 0, (i % 2) * 500 * SECOND);
+        struct remed_flow_packet packet = packet4(i, 5, 0, 17, 0, (i / 20) * 500 * SECOND);
         packet.time += SECOND;
         remed_flow_table_update(table, &packet, 1, NULL);
     }
