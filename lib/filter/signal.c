@@ -50,12 +50,12 @@ static struct remed_signal read_sctp(const uint8_t *sctp, uint32_t length)
     signal.ack = remed_load32(sctp + 4);
     for (uint32_t at = SCTP_HEADER, i = 0; at + 4 <= length && i < SCTP_CHUNKS; i++) {
         unsigned chunk = sctp[at], size = remed_load16(sctp + at + 2);
+        if (size < 4)
+            break; /* no chunk */
         signal.flags |= sctp_flags(chunk);
         signal.is_handshake |= chunk == SCTP_COOKIE_ECHO || chunk == SCTP_COOKIE_ACK;
         if ((chunk == SCTP_INIT || chunk == SCTP_INIT_ACK) && at + 8 <= length)
             signal.sequence = remed_load32(sctp + at + 4) - 1; /* its + 1 is what is acknowledged */
-        if (size < 4)
-            break;
         at += (size + 3) & ~3u;
     }
     return signal;
