@@ -52,23 +52,23 @@ static inline void remed_limit_init(struct remed_limit *limit, uint64_t bits_a_s
 }
 
 /* Gives to one share; what is left over. */
-static inline uint64_t remed_limit_give(struct remed_limit *limit, unsigned class, uint64_t bytes)
+static inline uint64_t remed_limit_give(struct remed_limit *limit, unsigned share, uint64_t bytes)
 {
-    uint64_t missing = limit->depth[class] - limit->tokens[class];
+    uint64_t missing = limit->depth[share] - limit->tokens[share];
     uint64_t given = bytes < missing ? bytes : missing;
-    limit->tokens[class] += given;
+    limit->tokens[share] += given;
     return bytes - given;
 }
 
-static inline void remed_limit_share(struct remed_limit *limit, uint64_t gained)
+static inline void remed_limit_spread(struct remed_limit *limit, uint64_t gained)
 {
     uint64_t quarter = (limit->odd + gained) / 4;
     limit->odd = (limit->odd + gained) % 4;
     uint64_t left = remed_limit_give(limit, REMED_LIMIT_LIVE, 2 * quarter);
     left += remed_limit_give(limit, REMED_LIMIT_ANSWERED, quarter);
     left += remed_limit_give(limit, REMED_LIMIT_REST, quarter);
-    for (unsigned class = 0; left > 0 && class < REMED_LIMIT_CLASSES; class ++)
-        left = remed_limit_give(limit, class, left);
+    for (unsigned share = 0; left > 0 && share < REMED_LIMIT_CLASSES; share++)
+        left = remed_limit_give(limit, share, left);
 }
 
 /* Bytes of the time that passed; a remainder is kept for the next time. */
@@ -92,27 +92,27 @@ static inline void remed_limit_fill(struct remed_limit *limit, uint64_t now)
     if (is_wild || passed <= 0)
         return;
     uint64_t missing = 0;
-    for (unsigned class = 0; class < REMED_LIMIT_CLASSES; class ++)
-        missing += limit->depth[class] - limit->tokens[class];
+    for (unsigned share = 0; share < REMED_LIMIT_CLASSES; share++)
+        missing += limit->depth[share] - limit->tokens[share];
     /* Full again in this time at the latest; also keeps products from overflowing. */
     if ((uint64_t)passed / REMED_NS_PER_S > missing / limit->rate)
         memcpy(limit->tokens, limit->depth, sizeof limit->tokens);
     else
-        remed_limit_share(limit, remed_limit_gain(limit, (uint64_t)passed));
+        remed_limit_spread(limit, remed_limit_gain(limit, (uint64_t)passed));
 }
 
 /* Takes `bytes` if they are there. */
 static inline bool remed_limit_take(struct remed_limit *limit, uint64_t now, uint32_t bytes,
-                                    enum remed_limit_class class)
+                                    enum remed_limit_class share)
 {
     if (limit->rate == 0)
         return true;
     remed_limit_fill(limit, now);
-    uint64_t own = limit->tokens[class] < bytes ? limit->tokens[class] : bytes;
-    uint64_t others = class != REMED_LIMIT_REST ? limit->tokens[REMED_LIMIT_REST] : 0;
+    uint64_t own = limit->tokens[share] < bytes ? limit->tokens[share] : bytes;
+    uint64_t others = share != REMED_LIMIT_REST ? limit->tokens[REMED_LIMIT_REST] : 0;
     if (bytes - own > others)
         return false;
-    limit->tokens[class] -= own;
+    limit->tokens[share] -= own;
     limit->tokens[REMED_LIMIT_REST] -= bytes - own;
     return true;
 }
