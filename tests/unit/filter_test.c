@@ -239,9 +239,10 @@ static void test_limit_has_shares(void)
     for (unsigned i = 0; i < 3; i++)
         run(udp(i & 1, SECOND)); /* talks both ways */
     flood_limit(copied);         /* 100 s: 7,500 packets of 30,000 */
-    CU_ASSERT(copied[0] > 3700 && copied[0] < 3800);
-    CU_ASSERT(copied[1] > 1850 && copied[1] < 1900);
-    CU_ASSERT(copied[2] > 1850 && copied[2] < 1900);
+    CU_ASSERT(copied[0] > 3700); /* half, and from the rest */
+    CU_ASSERT(copied[1] > 1850); /* a quarter, and from the rest */
+    unsigned all = copied[0] + copied[1] + copied[2];
+    CU_ASSERT(all > 7450 && all < 7550);
     struct remed_filter_stats stats = stats_of();
     CU_ASSERT_EQUAL(stats.limited_live + stats.limited_answered + stats.limited_rest,
                     remed_filter_reason_packets(filter, REMED_REASON_LIMIT));
