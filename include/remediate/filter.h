@@ -30,9 +30,10 @@ struct remed_filter_opts {
                               is what MATCH reads: with INNER, the packet inside of all tunnels */
     uint32_t track;      /**< 1: keep the flow table even if no rule needs it; default 0 */
     uint32_t fragments;  /**< datagrams whose fragments are followed, 1 to 2^20; default 4,096 */
-    uint64_t seed[2];    /**< secret seeds of all hashes */
+    uint64_t seed[2];    /**< the secret of all hashes; zeros: drawn when the filter is made */
     uint64_t timeout[REMED_TIMEOUT_COUNT]; /**< as in struct remed_flow_table_opts */
     const struct remed_allocator *allocator; /**< NULL: malloc */
+    const struct remed_entropy *entropy;     /**< draws the secret; NULL: the system's */
 };
 
 /** Why a packet is copied or not. */
@@ -44,12 +45,14 @@ enum remed_reason {
     REMED_REASON_UNCLASSIFIED,  /**< not: the rule needs a flow and the packet has none */
     REMED_REASON_LIMIT,         /**< not: wanted, but over the limit */
     REMED_REASON_ALL,           /**< copied: the rule says all */
-    REMED_REASON_SYN,           /**< copied: a SYN */
-    REMED_REASON_SYN_ACK,       /**< copied: a SYN+ACK */
-    REMED_REASON_HANDSHAKE_ACK, /**< copied: the ACK that completes the handshake */
+    REMED_REASON_SYN,           /**< copied: a SYN; SCTP: INIT; DCCP: Request */
+    REMED_REASON_SYN_ACK,       /**< copied: a SYN+ACK; SCTP: INIT ACK; DCCP: Response */
+    REMED_REASON_HANDSHAKE_ACK, /**< copied: the ACK that completes the handshake; SCTP: its cookies */
     REMED_REASON_FIRST,         /**< copied: among the first packets or bytes */
     REMED_REASON_SAMPLE,        /**< copied: its flow is sampled */
     REMED_REASON_REFRESH,       /**< copied: to keep the standby fresh */
+    REMED_REASON_CLOSE,         /**< copied: a FIN or RST, or what SCTP and DCCP have for them */
+    REMED_REASON_DUPLICATE,     /**< not: seen twice within 5 ms (a SPAN's duplicate), copied once */
     REMED_REASON_COUNT          /**< how many there are; not a reason */
 };
 
@@ -67,17 +70,20 @@ struct remed_verdict {
     uint32_t reserved;     /**< zero */
 };
 
-/** Counters of a filter. */
+/**
+ * Counters of a filter. Those by reason, of the flow table and of the fragment table have functions
+ * of their own.
+ */
 struct remed_filter_stats {
-    uint64_t packets;        /**< packets seen */
-    uint64_t bytes;          /**< their bytes on the wire */
-    uint64_t copied_packets; /**< packets to copy */
-    uint64_t copied_bytes;   /**< their bytes on the wire */
-    uint64_t reasons[REMED_REASON_COUNT];             /**< packets by reason */
-    uint64_t unclassified[REMED_UNCLASSIFIED_COUNT];  /**< packets by reason; [0] is classified */
-    struct remed_flow_stats flows;          /**< of the flow table; zero without one */
-    struct remed_fragments_stats fragments; /**< of the fragment table */
-    uint64_t tracks_flows;   /**< 1 when there is a flow table */
+    uint64_t packets;          /**< packets seen */
+    uint64_t bytes;            /**< their bytes on the wire */
+    uint64_t copied_packets;   /**< packets to copy */
+    uint64_t copied_bytes;     /**< their bytes on the wire */
+    uint64_t tracks_flows;     /**< 1 when there is a flow table */
+    uint64_t duplicates;       /**< packets that a tap handed out twice */
+    uint64_t limited_live;     /**< over the limit: refreshes and closes of flows both ways */
+    uint64_t limited_answered; /**< over the limit: answered handshakes, first packets both ways */
+    uint64_t limited_rest;     /**< over the limit: all others */
 };
 
 /** Counters of one rule. */
@@ -97,7 +103,8 @@ REMED_API void remed_filter_opts_init(struct remed_filter_opts *opts, size_t siz
  * @param policy is copied, may be freed at once; not NULL
  * @param opts NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM; ::REMED_EIO when there are no
+ *         random bytes for the secret
  */
 REMED_API int remed_filter_new(struct remed_filter **filter, const struct remed_policy *policy,
                                const struct remed_filter_opts *opts, struct remed_error *error);
@@ -122,6 +129,21 @@ REMED_API void remed_filter_not_sent(struct remed_filter *filter,
 /** Reads the counters. @param filter not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_filter_stats(const struct remed_filter *filter,
                                   struct remed_filter_stats *stats, size_t size);
+/** Counts the packets of one reason. @param filter not NULL @param reason enum remed_reason
+ *  @return how many; 0 for an unknown reason */
+REMED_API uint64_t remed_filter_reason_packets(const struct remed_filter *filter, unsigned reason);
+/** Counts the packets by why they belong to no flow. @param filter not NULL
+ *  @param reason enum remed_unclassified; 0: those with a flow @return how many; 0 for an unknown one */
+REMED_API uint64_t remed_filter_unclassified_packets(const struct remed_filter *filter,
+                                                     unsigned reason);
+/** Reads the counters of the flow table. @param filter not NULL @param[out] stats not NULL
+ *  @param size sizeof *stats @return 0; ::REMED_ENOENT without a flow table */
+REMED_API int remed_filter_flow_stats(const struct remed_filter *filter,
+                                      struct remed_flow_stats *stats, size_t size);
+/** Reads the counters of the fragment table. @param filter not NULL @param[out] stats not NULL
+ *  @param size sizeof *stats */
+REMED_API void remed_filter_fragments_stats(const struct remed_filter *filter,
+                                            struct remed_fragments_stats *stats, size_t size);
 /**
  * Reads the counters of one rule.
  * @param filter not NULL @param rule from 0 @param[out] stats not NULL @param size sizeof *stats

@@ -3,17 +3,26 @@
  * @file flow.h
  * The flow table: a fixed number of bidirectional flows, found in batches.
  *
- * All memory is taken when the table is made. When it is full, the flow among the next 16 under a
- * hand going round the table that would expire first makes room (expired ones first of all).
- * Idle flows end by a timeout of their protocol and TCP state; a tuple used again after a close, or
- * after its timeout, is a new flow. Time comes in with the packet; time going backwards never
- * expires anything.
+ * All memory is taken when the table is made. Idle flows end by a timeout of their protocol and TCP
+ * state; a tuple used again after a close, after its timeout, or by a SYN with another sequence
+ * number that is answered, is a new flow.
+ *
+ * When the table is full, newcomers make room first: flows that were seen in one direction only,
+ * half-open ones, and ended ones; of the kind that has the most of them, the one that is there
+ * longest (a one-way flow of more than one packet gets a second chance). Flows that talked both ways
+ * are evicted only when all newcomers together hold less than a 64th of the table: then the one
+ * among 16 that would expire first, and before it those that only exchanged one question and one
+ * answer. So a flood of strangers evicts strangers.
+ *
+ * Time comes in with the packet. Packets may be a second out of order. A clock that steps back or
+ * jumps and returns changes nothing: what counts is the time that passed.
  *
  * Threads: one thread a table. Scale over cores by remed_flow_key_hash(): it is symmetric.
  */
 #ifndef REMEDIATE_FLOW_H
 #define REMEDIATE_FLOW_H
 
+#include <remediate/entropy.h>
 #include <remediate/error.h>
 #include <remediate/flow_key.h>
 #include <remediate/memory.h>
@@ -24,7 +33,7 @@ REMED_BEGIN_DECLS
 /** Where a TCP connection stands, as far as a watcher can tell; others are ::REMED_FLOW_NEW/OPEN. */
 enum remed_flow_state {
     REMED_FLOW_NEW = 0,    /**< seen in one direction only */
-    REMED_FLOW_OPEN,       /**< seen in both directions; TCP: established, or picked up midstream */
+    REMED_FLOW_OPEN,       /**< both sides talked; TCP: established, or picked up midstream */
     REMED_FLOW_SYN,        /**< TCP: SYN seen */
     REMED_FLOW_SYN_ACK,    /**< TCP: SYN+ACK seen */
     REMED_FLOW_CLOSING,    /**< TCP: one side sent FIN */
@@ -34,13 +43,14 @@ enum remed_flow_state {
 
 /** Idle timeouts, by what the flow is. */
 enum remed_flow_timeout {
-    REMED_TIMEOUT_TCP_OPENING = 0, /**< SYN or SYN+ACK; default 240 s (RFC 5382, REQ-5) */
+    REMED_TIMEOUT_TCP_OPENING = 0, /**< TCP, SCTP and DCCP until both sides have talked; default
+                                        240 s (RFC 5382, REQ-5) */
     REMED_TIMEOUT_TCP_OPEN,        /**< established; default 7,440 s (RFC 5382, REQ-5) */
     REMED_TIMEOUT_TCP_CLOSING,     /**< a FIN seen; default 240 s (RFC 5382, REQ-5) */
     REMED_TIMEOUT_TCP_CLOSED,      /**< closed or reset; default 240 s (RFC 5382, REQ-5) */
     REMED_TIMEOUT_UDP,             /**< UDP and UDP-Lite; default 300 s (RFC 4787, REQ-5) */
     REMED_TIMEOUT_ICMP,            /**< default 60 s (RFC 5508, REQ-1) */
-    REMED_TIMEOUT_SCTP,            /**< SCTP and DCCP; default 7,440 s */
+    REMED_TIMEOUT_SCTP,            /**< SCTP and DCCP, both sides have talked; default 7,440 s */
     REMED_TIMEOUT_OTHER,           /**< any other protocol; default 600 s */
     REMED_TIMEOUT_COUNT            /**< how many there are; not a timeout */
 };
@@ -51,11 +61,12 @@ struct remed_flow_table;
 /** Options of a flow table. */
 struct remed_flow_table_opts {
     size_t size;         /**< sizeof this struct, set by the init function */
-    uint32_t max_flows;  /**< hard size, 16 to 2^28; default 2^20. About 140 bytes each */
-    uint32_t reserved;   /**< zero */
-    uint64_t seed[2];    /**< secret seeds of the hash; the host takes them from its random source */
+    uint32_t max_flows;  /**< hard size, 16 to 2^28; default 2^20. 147 to 157 bytes each */
+    uint32_t reserved;   /**< zero; ::REMED_EINVAL if not */
+    uint64_t seed[2];    /**< the hash's secret; zeros: drawn when the table is made */
     uint64_t timeout[REMED_TIMEOUT_COUNT]; /**< ns idle until the flow ends; 0 never */
     const struct remed_allocator *allocator; /**< NULL: malloc */
+    const struct remed_entropy *entropy;     /**< draws the secret; NULL: the system's */
 };
 
 /** What one packet tells its flow. */
@@ -67,7 +78,8 @@ struct remed_flow_packet {
     uint32_t tcp_ack;          /**< TCP only */
     uint8_t direction;         /**< as in struct remed_headers */
     uint8_t tcp_flags;         /**< TCP only, else 0 */
-    uint8_t reserved[2];       /**< zero */
+    uint8_t is_report;         /**< 1: an ICMP error about the flow; counted, but nobody talked */
+    uint8_t reserved;          /**< zero */
 };
 
 /** No flow. */
@@ -77,7 +89,7 @@ struct remed_flow_packet {
 struct remed_flow_info {
     struct remed_flow_key key; /**< canonical */
     uint64_t first_seen;       /**< ns, time of the first packet */
-    uint64_t last_seen;        /**< ns, time of the latest packet */
+    uint64_t last_seen;        /**< ns, first_seen and the time that passed until the latest packet */
     uint64_t packets[2];       /**< by direction, from the opener first */
     uint64_t bytes[2];         /**< by direction, on the wire */
     uint8_t opener;            /**< which endpoint of the key opened the flow: 0 or 1 */
@@ -93,6 +105,14 @@ struct remed_flow_stats {
     uint64_t expired;  /**< flows that ended idle */
     uint64_t evicted;  /**< flows ended early, for want of room */
     uint64_t refused;  /**< packets that got no flow; always 0 but for a broken invariant */
+    uint64_t one_way;     /**< of those live: one direction talked */
+    uint64_t half_open;   /**< of those live: a handshake was begun and not completed */
+    uint64_t ended;       /**< of those live: closed or reset */
+    uint64_t established; /**< of those live: both sides talked */
+    uint64_t evicted_one_way;     /**< of those evicted: one direction talked */
+    uint64_t evicted_half_open;   /**< of those evicted: half-open */
+    uint64_t evicted_ended;       /**< of those evicted: closed or reset */
+    uint64_t evicted_established; /**< of those evicted: both sides talked */
 };
 
 /** Sets the defaults. @param opts not NULL @param size sizeof *opts */
@@ -102,7 +122,8 @@ REMED_API void remed_flow_table_opts_init(struct remed_flow_table_opts *opts, si
  * @param[out] table to be freed with remed_flow_table_free(); not NULL
  * @param opts options, NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM; ::REMED_EIO when there are no
+ *         random bytes for the secret
  */
 REMED_API int remed_flow_table_new(struct remed_flow_table **table,
                                    const struct remed_flow_table_opts *opts,

@@ -3,7 +3,7 @@
  * @file policy.h
  * The mirror policy: which packets a standby needs, as text and as data.
  *
- * One rule a line, `MATCH : ACTION [, refresh TIME] [, in|out|both]`; the first rule whose MATCH
+ * One rule a line, `MATCH : ACTION [, close] [, refresh TIME] [, in|out|both]`; the first rule whose MATCH
  * holds decides. MATCH is a subset of pcap-filter(7) with the same meaning. A policy does nothing by
  * itself: it can be checked, printed back, compared, and compiled (filter.h).
  *
@@ -28,11 +28,12 @@ enum remed_action {
     REMED_ACTION_NONE = 0,     /**< copy nothing */
     REMED_ACTION_ALL,          /**< copy every packet */
     REMED_ACTION_SYN,          /**< TCP with SYN and without ACK; needs no flow table (paper, 6.1) */
-    REMED_ACTION_HANDSHAKE,    /**< TCP SYN, SYN+ACK, and the ACK that completes it */
+    REMED_ACTION_HANDSHAKE,    /**< TCP SYN, SYN+ACK, and the ACK that completes it; SCTP's and DCCP's */
     REMED_ACTION_FIRST,        /**< the first `amount` packets of the bidirectional flow */
     REMED_ACTION_FIRST_EACH,   /**< the first `amount` packets of each direction */
     REMED_ACTION_FIRST_BYTES,  /**< the packets that hold the flow's first `amount` bytes */
-    REMED_ACTION_SAMPLE        /**< every packet of one flow in `amount` */
+    REMED_ACTION_SAMPLE,       /**< every packet of one flow in `amount` */
+    REMED_ACTION_CLOSE         /**< what ends a connection alone: FIN and RST; needs no flow table */
 };
 
 /** One rule, for reports and for compilers to other datapaths. */
@@ -42,7 +43,8 @@ struct remed_policy_rule {
     uint64_t amount;     /**< packets, bytes or the divisor, by action; else 0 */
     uint64_t refresh;    /**< ns between refresh copies each way; 0 without */
     uint8_t sides;       /**< bit 0: `in`, bit 1: `out`; 3 is `both` */
-    uint8_t reserved[7]; /**< zero */
+    uint8_t close;       /**< 1: also what ends a connection, as for ::REMED_ACTION_CLOSE */
+    uint8_t reserved[6]; /**< zero */
 };
 
 /** Limits and the allocator for parsing. */

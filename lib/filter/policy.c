@@ -30,12 +30,13 @@ static const struct {
 } actions[] = {{"none", REMED_ACTION_NONE},         {"all", REMED_ACTION_ALL},
                {"syn", REMED_ACTION_SYN},           {"handshake", REMED_ACTION_HANDSHAKE},
                {"first", REMED_ACTION_FIRST},       {"first", REMED_ACTION_FIRST_EACH},
-               {"first", REMED_ACTION_FIRST_BYTES}, {"sample", REMED_ACTION_SAMPLE}};
+               {"first", REMED_ACTION_FIRST_BYTES}, {"sample", REMED_ACTION_SAMPLE},
+               {"close", REMED_ACTION_CLOSE}};
 
 const char *remed_action_name(unsigned action)
 {
-    static const char *const names[] = {"none",  "all",        "syn",         "handshake",
-                                        "first", "first-each", "first-bytes", "sample"};
+    static const char *const names[] = {"none",       "all",         "syn",    "handshake", "first",
+                                        "first-each", "first-bytes", "sample", "close"};
     return action < sizeof names / sizeof *names ? names[action] : "unknown";
 }
 
@@ -93,7 +94,7 @@ static int unknown_action(struct parser *parser)
 {
     const char *likely = likely_action(&parser->lexer.token);
     char what[120];
-    snprintf(what, sizeof what, "an action (none, all, syn, handshake, first, sample%s%s%s)",
+    snprintf(what, sizeof what, "an action (none, all, syn, handshake, close, first, sample%s%s%s)",
              likely != NULL ? "; did you mean '" : "", likely != NULL ? likely : "",
              likely != NULL ? "'?" : "");
     return remed_expected(&parser->lexer, parser->error, what);
@@ -133,27 +134,42 @@ static int read_refresh(struct parser *parser, struct remed_policy_rule *rule)
     return 0;
 }
 
+static int read_close(struct parser *parser, struct remed_policy_rule *rule)
+{
+    if (rule->close != 0 || rule->action == REMED_ACTION_CLOSE)
+        return remed_expected(&parser->lexer, parser->error, "one close only");
+    rule->close = 1;
+    remed_lexer_next(&parser->lexer);
+    return 0;
+}
+
+static int read_side(struct parser *parser, struct remed_policy_rule *rule, bool *sided)
+{
+    unsigned side = side_of(&parser->lexer.token);
+    if (side == 0 || *sided)
+        return remed_expected(&parser->lexer, parser->error,
+                              *sided ? "close, refresh, or the end of the rule"
+                                     : "close, refresh, in, out or both");
+    rule->sides = (uint8_t)side;
+    *sided = true;
+    remed_lexer_next(&parser->lexer);
+    return 0;
+}
+
 static int read_qualifiers(struct parser *parser, struct remed_policy_rule *rule)
 {
     bool sided = false;
-    while (remed_token_is(&parser->lexer.token, ",")) {
+    int rc = 0;
+    while (rc == 0 && remed_token_is(&parser->lexer.token, ",")) {
         remed_lexer_next(&parser->lexer);
-        unsigned side = side_of(&parser->lexer.token);
-        if (remed_token_is(&parser->lexer.token, "refresh")) {
-            int rc = read_refresh(parser, rule);
-            if (rc < 0)
-                return rc;
-        } else if (side != 0 && !sided) {
-            rule->sides = (uint8_t)side;
-            sided = true;
-            remed_lexer_next(&parser->lexer);
-        } else {
-            return remed_expected(&parser->lexer, parser->error,
-                                  sided ? "refresh, or the end of the rule"
-                                        : "refresh, in, out or both");
-        }
+        if (remed_token_is(&parser->lexer.token, "refresh"))
+            rc = read_refresh(parser, rule);
+        else if (remed_token_is(&parser->lexer.token, "close"))
+            rc = read_close(parser, rule);
+        else
+            rc = read_side(parser, rule, &sided);
     }
-    return 0;
+    return rc;
 }
 
 static int end_statement(struct parser *parser, const char *what)

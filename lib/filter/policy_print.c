@@ -36,6 +36,8 @@ static void print_tail(const struct remed_policy_rule *rule, char *text)
 {
     size_t at = (size_t)snprintf(text, TAIL_TEXT, " : ");
     at += (size_t)print_action(rule, text + at, TAIL_TEXT - at);
+    if (rule->close != 0)
+        at += (size_t)snprintf(text + at, TAIL_TEXT - at, ", close");
     if (rule->refresh != 0) {
         at += (size_t)snprintf(text + at, TAIL_TEXT - at, ", refresh ");
         at += (size_t)remed_write_units(text + at, TAIL_TEXT - at, remed_time_units, rule->refresh);
@@ -96,7 +98,7 @@ bool remed_policy_equal(const struct remed_policy *a, const struct remed_policy 
     for (size_t i = 0; i < a->rules.count; i++) {
         struct remed_policy_rule x = a->rules.rule[i].data, y = b->rules.rule[i].data;
         if (x.action != y.action || x.amount != y.amount || x.refresh != y.refresh ||
-            x.sides != y.sides ||
+            x.sides != y.sides || x.close != y.close ||
             !remed_match_equal(a->rules.rule[i].match, b->rules.rule[i].match))
             return false;
     }

@@ -28,6 +28,21 @@ static bool is_reopening(const struct remed_flow_record *record, const struct re
            (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
 }
 
+/* A packet of a flow that has ended, or of the next on the same tuple: begins that one. */
+static bool begin_next(struct remed_flow_table *table, uint32_t number,
+                       const struct remed_seen *packet)
+{
+    const struct remed_flow_record *record = &table->records[number];
+    bool reopening = is_reopening(record, packet);
+    if (reopening || remed_flow_record_expired(table, record, packet->time))
+        remed_flow_restart(table, number, packet, reopening);
+    else if (remed_flow_is_reuse(table, number, packet))
+        remed_flow_reuse(table, number, packet);
+    else
+        return false;
+    return true;
+}
+
 uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct remed_probe *probe,
                                  struct remed_seen packet, unsigned *events)
 {
@@ -38,32 +53,27 @@ uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct re
     if (number == REMED_NO_FLOW) {
         number = remed_flow_insert(table, probe, &packet);
         *events = REMED_EVENT_NEW;
-    }
-    struct remed_flow_record *record = &table->records[number];
-    bool reopening = is_reopening(record, &packet);
-    if (reopening || remed_flow_record_expired(table, record, packet.time)) {
-        remed_flow_restart(table, number, &packet, reopening);
+    } else if (begin_next(table, number, &packet)) {
         *events = REMED_EVENT_NEW;
     }
-    remed_flow_record_count(record, &packet);
-    if (packet.tcp_flags != 0)
-        *events |= remed_flow_tcp(record, &packet);
-    else if (record->state == REMED_FLOW_NEW &&
-             packet.direction != (record->flags & REMED_FLOW_RECORD_OPENER))
-        record->state = REMED_FLOW_OPEN;
-    remed_flow_record_settle(record);
+    remed_flow_record_count(&table->records[number], &packet);
+    *events |= remed_flow_follow(table, number, &packet);
     return number;
 }
 
-static struct remed_seen as_seen(const struct remed_flow_packet *packet)
+static struct remed_seen as_seen(struct remed_flow_table *table,
+                                 const struct remed_flow_packet *packet)
 {
+    uint64_t steady = remed_clock_read(table->clock, packet->time);
     return (struct remed_seen){.key = &packet->key,
-                               .time = packet->time,
+                               .time = steady,
                                .bytes = packet->bytes,
                                .tcp_sequence = packet->tcp_sequence,
                                .tcp_ack = packet->tcp_ack,
+                               .clock_offset = table->clock->shown,
                                .direction = packet->direction,
-                               .tcp_flags = packet->tcp_flags};
+                               .tcp_flags = packet->tcp_flags,
+                               .is_report = packet->is_report != 0};
 }
 
 static size_t update_batch(struct remed_flow_table *table, const struct remed_flow_packet *packets,
@@ -77,7 +87,7 @@ static size_t update_batch(struct remed_flow_table *table, const struct remed_fl
         remed_flow_candidate(table, &probes[i]);
     for (size_t i = 0; i < count; i++) {
         unsigned events;
-        uint32_t number = remed_flow_touch(table, &probes[i], as_seen(&packets[i]), &events);
+        uint32_t number = remed_flow_touch(table, &probes[i], as_seen(table, &packets[i]), &events);
         made += events & REMED_EVENT_NEW;
         if (flows != NULL)
             flows[i] = number;
@@ -128,8 +138,10 @@ void remed_flow_describe(const struct remed_flow_table *table, uint32_t number,
     info->key.port[1] = (uint16_t)(record->identity >> 16);
     info->key.protocol = (uint8_t)remed_flow_record_protocol(record);
     info->key.ip_version = (uint8_t)version;
-    info->first_seen = record->first_seen;
-    info->last_seen = record->last_seen;
+    int64_t passed = remed_clock_since(record->first_seen, record->last_seen);
+    info->first_seen =
+        record->first_seen - (uint64_t)table->cold[number].clock_offset * REMED_NS_PER_S;
+    info->last_seen = info->first_seen + (passed > 0 ? (uint64_t)passed : 0);
     for (unsigned i = 0; i < 2; i++) {
         info->packets[i] = remed_flow_record_packets(record, opener ^ i);
         info->bytes[i] = record->bytes[opener ^ i];
@@ -162,7 +174,13 @@ uint32_t remed_flow_table_next(const struct remed_flow_table *table, uint32_t *c
 void remed_flow_table_stats(const struct remed_flow_table *table, struct remed_flow_stats *stats,
                             size_t size)
 {
-    remed_stats_copy(stats, size, &table->stats, sizeof table->stats);
+    const struct remed_flow_list *lists = table->lists;
+    struct remed_flow_stats own = table->stats;
+    own.one_way = lists[REMED_CLASS_ONE_WAY].count;
+    own.half_open = lists[REMED_CLASS_HALF_OPEN].count + lists[REMED_CLASS_ANSWERED].count;
+    own.ended = lists[REMED_CLASS_ENDED].count;
+    own.established = lists[REMED_CLASS_EXCHANGED].count + lists[REMED_CLASS_ESTABLISHED].count;
+    remed_stats_copy(stats, size, &own, sizeof own);
 }
 
 uint64_t remed_flow_key_hash(const struct remed_flow_key *key, uint64_t seed)

@@ -3,17 +3,16 @@
  * The flow table's slow side: making it, making and ending flows, and finding room.
  *
  * Nothing is swept while there is room: an idle flow is found out when its tuple comes again, so
- * one packet with a wild clock can't end the flows of all others. When no record is free, a hand
- * that goes round the records looks at sixteen: the first idle one makes room, else the one that
- * would expire first. remed_flow_table_expire() sweeps for hosts that want exact counts.
+ * one packet with a wild clock can't end the flows of all others. Who goes when no record is free
+ * is told in evict.h. remed_flow_table_expire() sweeps for hosts that want exact counts.
  *
  * Threads: one thread a table.
  */
-#include "flow/table.h"
+#include "base/entropy.h"
+#include "flow/evict.h"
 
-#define EVICT_CHOICE 16u
 #define MIN_FLOWS 16u
-#define MAX_FLOWS (1u << 28)
+#define NEWCOMERS 64u /* a share of one in so many is theirs */
 
 void remed_flow_table_opts_init(struct remed_flow_table_opts *opts, size_t size)
 {
@@ -55,32 +54,54 @@ static int take_memory(struct remed_flow_table *table)
     if (table->records == NULL)
         return REMED_ENOMEM;
     table->cold = take(table, 2, table->max_flows, sizeof *table->cold);
-    return table->cold == NULL ? REMED_ENOMEM : 0;
+    if (table->cold == NULL)
+        return REMED_ENOMEM;
+    table->links = take(table, 3, table->max_flows, sizeof *table->links);
+    return table->links == NULL ? REMED_ENOMEM : 0;
+}
+
+static int check_opts(const struct remed_flow_table_opts *opts, struct remed_error *error)
+{
+    if (opts->max_flows < MIN_FLOWS || opts->max_flows > REMED_FLOW_MAX)
+        return remed_error_set(error, REMED_EINVAL, "max_flows is %u, must be %u to %u",
+                               opts->max_flows, MIN_FLOWS, REMED_FLOW_MAX);
+    if (opts->reserved != 0)
+        return remed_error_set(error, REMED_EINVAL, "flow table: reserved must be 0");
+    return 0;
+}
+
+static void set_opts(struct remed_flow_table *table, const struct remed_flow_table_opts *opts)
+{
+    table->max_flows = opts->max_flows;
+    table->bucket_mask = bucket_count(opts->max_flows) - 1;
+    table->newcomers = opts->max_flows >= NEWCOMERS ? opts->max_flows / NEWCOMERS : 1;
+    table->free_record = REMED_NO_FLOW;
+    table->clock = &table->own_clock;
+    for (unsigned i = 0; i < REMED_TIMEOUT_COUNT; i++)
+        table->timeout[i] =
+            opts->timeout[i] == 0 || opts->timeout[i] > INT64_MAX ? INT64_MAX : opts->timeout[i];
 }
 
 int remed_flow_table_new(struct remed_flow_table **table, const struct remed_flow_table_opts *given,
                          struct remed_error *error)
 {
     struct remed_flow_table_opts opts;
+    uint64_t secret[2];
     remed_flow_table_opts_init(&opts, sizeof opts);
     int rc = given != NULL ? remed_opts_copy(&opts, sizeof opts, given, "flow table", error) : 0;
+    if (rc == 0)
+        rc = check_opts(&opts, error);
+    if (rc == 0)
+        rc = remed_entropy_secret(secret, opts.seed, opts.entropy, error);
     if (rc < 0)
         return rc;
-    if (opts.max_flows < MIN_FLOWS || opts.max_flows > MAX_FLOWS)
-        return remed_error_set(error, REMED_EINVAL, "max_flows is %u, must be %u to %u",
-                               opts.max_flows, MIN_FLOWS, MAX_FLOWS);
     struct remed_allocator allocator = remed_allocator_or_default(opts.allocator);
     struct remed_flow_table *made = remed_allocate(&allocator, sizeof *made);
     if (made == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for the flow table");
     made->allocator = allocator;
-    made->max_flows = opts.max_flows;
-    made->bucket_mask = bucket_count(opts.max_flows) - 1;
-    made->free_record = REMED_NO_FLOW;
-    remed_hash_secret(made->secret, opts.seed);
-    for (unsigned i = 0; i < REMED_TIMEOUT_COUNT; i++)
-        made->timeout[i] =
-            opts.timeout[i] == 0 || opts.timeout[i] > INT64_MAX ? INT64_MAX : opts.timeout[i];
+    memcpy(made->secret, secret, sizeof made->secret);
+    set_opts(made, &opts);
     if (take_memory(made) < 0) {
         remed_flow_table_free(made);
         return remed_error_set(error, REMED_ENOMEM, "no memory for a table of %u flows",
@@ -95,7 +116,7 @@ void remed_flow_table_free(struct remed_flow_table *table)
     if (table == NULL)
         return;
     struct remed_allocator allocator = table->allocator;
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 4; i++)
         remed_release(&allocator, table->memory[i], table->memory_size[i]);
     remed_release(&allocator, table, sizeof *table);
 }
@@ -133,9 +154,10 @@ static struct remed_bucket *slot_of(struct remed_flow_table *table, uint32_t num
     }
 }
 
-static void end_flow(struct remed_flow_table *table, uint32_t number)
+void remed_flow_end(struct remed_flow_table *table, uint32_t number)
 {
     tell_end(table, number);
+    remed_flow_delist(table, number);
     unsigned slot = 0;
     struct remed_bucket *bucket = slot_of(table, number, &slot);
     bucket->tag[slot] = 0;
@@ -151,7 +173,7 @@ static bool end_if_idle(struct remed_flow_table *table, uint32_t number, uint64_
     const struct remed_flow_record *record = &table->records[number];
     if (record->identity == 0 || !remed_flow_record_expired(table, record, now))
         return false;
-    end_flow(table, number);
+    remed_flow_end(table, number);
     table->stats.expired++;
     return true;
 }
@@ -163,41 +185,12 @@ static uint32_t move_hand(struct remed_flow_table *table)
     return at;
 }
 
-static uint64_t time_left(const struct remed_flow_table *table,
-                          const struct remed_flow_record *record, uint64_t now)
-{
-    uint64_t limit = table->timeout[record->timeout];
-    uint64_t idle = now > record->last_seen ? now - record->last_seen : 0;
-    if (limit ==
-        INT64_MAX) /* never expires: the longest idle goes first, after all that do expire */
-        return UINT64_MAX - idle;
-    return limit > idle ? limit - idle : 0;
-}
-
-static void make_room(struct remed_flow_table *table, uint64_t now)
-{
-    uint32_t victim = REMED_NO_FLOW;
-    uint64_t least = UINT64_MAX;
-    for (unsigned i = 0; i < EVICT_CHOICE; i++) {
-        uint32_t at = move_hand(table);
-        if (end_if_idle(table, at, now))
-            return;
-        uint64_t left = time_left(table, &table->records[at], now);
-        if (victim == REMED_NO_FLOW || left < least) {
-            victim = at;
-            least = left;
-        }
-    }
-    end_flow(table, victim);
-    table->stats.evicted++;
-}
-
 static uint32_t take_record(struct remed_flow_table *table, uint64_t now)
 {
     if (table->free_record == REMED_NO_FLOW && table->fresh < table->max_flows)
         return table->fresh++;
     if (table->free_record == REMED_NO_FLOW)
-        make_room(table, now);
+        remed_flow_make_room(table, now);
     uint32_t number = table->free_record;
     table->free_record = (uint32_t)table->records[number].first_seen;
     return number;
@@ -222,16 +215,15 @@ static uint8_t timeout_of(unsigned protocol)
 {
     switch (protocol) {
     case REMED_IPPROTO_TCP:
-        return REMED_TIMEOUT_TCP_OPEN;
+    case REMED_IPPROTO_DCCP:
+    case REMED_IPPROTO_SCTP: /* until both sides have talked */
+        return REMED_TIMEOUT_TCP_OPENING;
     case 17:  /* UDP */
     case 136: /* UDP-Lite */
         return REMED_TIMEOUT_UDP;
     case 1:  /* ICMP */
     case 58: /* ICMPv6 */
         return REMED_TIMEOUT_ICMP;
-    case 33:  /* DCCP */
-    case 132: /* SCTP */
-        return REMED_TIMEOUT_SCTP;
     default:
         return REMED_TIMEOUT_OTHER;
     }
@@ -250,8 +242,10 @@ static void begin(struct remed_flow_table *table, uint32_t number, const struct 
     memset(record->packets_high, 0, sizeof record->packets_high);
     record->timeout = timeout_of(remed_flow_record_protocol(record));
     record->expected_ack = 0;
-    if (table->uses_cold)
-        table->cold[number].copied[0] = table->cold[number].copied[1] = REMED_NEVER;
+    struct remed_flow_cold *cold = &table->cold[number];
+    cold->copied[0] = cold->copied[1] = packet->time;
+    cold->clock_offset = packet->clock_offset;
+    cold->flags = 0;
     table->stats.created++;
 }
 
@@ -267,6 +261,7 @@ uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_pr
     place(table, probe, number);
     table->stats.live++;
     begin(table, number, packet);
+    remed_flow_enlist(table, number, REMED_CLASS_ONE_WAY);
     return number;
 }
 
@@ -279,11 +274,14 @@ void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
     else if (reopened)
         table->stats.reopened++;
     begin(table, number, packet);
+    remed_flow_delist(table, number);
+    remed_flow_enlist(table, number, REMED_CLASS_ONE_WAY);
 }
 
 size_t remed_flow_table_expire(struct remed_flow_table *table, uint64_t now, size_t budget)
 {
     size_t ended = 0;
+    now = remed_clock_read(table->clock, now);
     if (budget > table->fresh)
         budget = table->fresh;
     for (size_t i = 0; i < budget; i++)

@@ -7,8 +7,11 @@
  *
  *   bucket, one cache line:  8 tags of 16 bits, 8 record numbers of 32 bits
  *   hot record, one line:    the compact key, times and counters: all that a packet changes
- *   cold record, one line:   IPv6 addresses and refresh times; IPv4 without refresh never touches
- * it
+ *   cold record, one line:   IPv6 addresses, refresh times, and what only openings and ends need:
+ *                            the plain packets of an IPv4 flow without refresh never touch it
+ *   link, 8 bytes:           its place in the list of its class (evict.h); touched when it changes
+ *
+ * That is 136 bytes a flow, and 11 to 21 for its share of the buckets.
  *
  * A batch goes through three steps, each over all its packets: `probe` hashes and prefetches the
  * bucket, `candidate` compares tags and prefetches the record, `touch` compares the key and
@@ -27,6 +30,7 @@
 #include <remediate/packet.h>
 #include "base/base.h"
 #include "base/hash.h"
+#include "flow/clock.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -34,7 +38,10 @@
 
 #define REMED_BUCKET_SLOTS 8u
 #define REMED_FLOW_BATCH 32u
+#define REMED_FLOW_MAX (1u << 28)
 #define REMED_IPPROTO_TCP 6
+#define REMED_IPPROTO_DCCP 33
+#define REMED_IPPROTO_SCTP 132
 
 struct remed_bucket {
     uint16_t tag[REMED_BUCKET_SLOTS]; /* 0: the slot is free */
@@ -57,21 +64,62 @@ enum remed_record_flag {
 struct remed_flow_record {
     uint64_t addresses;      /* IPv4: both; IPv6: the hash, the addresses are cold */
     uint64_t identity;       /* ports, protocol, IP version; 0: the record is free */
-    uint64_t last_seen;      /* ns */
-    uint64_t first_seen;     /* ns; of a free record: the next free one */
+    uint64_t last_seen;      /* steady ns */
+    uint64_t first_seen;     /* steady ns; of a free record: the next free one */
     uint64_t bytes[2];       /* by endpoint */
     uint32_t packets[2];     /* by endpoint, low 32 bits */
-    uint32_t expected_ack;   /* SYN+ACK's sequence + 1 */
+    uint32_t expected_ack;   /* the latest SYN+ACK's sequence + 1 */
     uint8_t packets_high[2]; /* and the next 8 bits of packets */
     uint8_t flags;           /* enum remed_record_flag */
     uint8_t state : 4;       /* enum remed_flow_state */
     uint8_t timeout : 4;     /* enum remed_flow_timeout */
 };
 
+enum remed_cold_flag {
+    REMED_COLD_SYN = 1 << 0,       /* `syn_sequence` is set */
+    REMED_COLD_SYN_FROM = 1 << 1,  /* the endpoint that sent it */
+    REMED_COLD_REUSE = 1 << 2,     /* it is not the flow's own: a new flow if it is answered */
+    REMED_COLD_OTHER_ACK = 1 << 3, /* `other_ack` is set */
+    REMED_COLD_TALKED_0 = 1 << 4,  /* endpoint 0 sent something that neither opens nor resets */
+    REMED_COLD_TALKED_1 = 1 << 5,  /* endpoint 1 did */
+    REMED_COLD_RESET = 1 << 6,     /* closed by RST */
+    REMED_COLD_RESET_FROM = 1 << 7 /* the endpoint that sent it */
+};
+
 struct remed_flow_cold {
     uint8_t address[2][16]; /* IPv6 */
-    uint64_t copied[2];     /* time of the last copy by direction, or REMED_NEVER */
-    uint64_t reserved[2];
+    uint64_t copied[2];     /* steady time of the last copy by direction */
+    uint32_t syn_sequence;  /* of the latest SYN that was none sent again */
+    uint32_t other_ack;     /* a SYN+ACK before the latest, with another number: its + 1 */
+    int32_t clock_offset;   /* s: steady less shown time, when the flow began */
+    uint32_t flags;         /* enum remed_cold_flag */
+};
+
+#define REMED_LONG_AGO ((uint64_t)INT64_MAX / 2) /* before now: due, however long a refresh is */
+
+/* By what a flow has shown of itself, it is kept when there is no room. */
+enum remed_flow_class {
+    REMED_CLASS_ONE_WAY = 0, /* one direction seen */
+    REMED_CLASS_HALF_OPEN,   /* a SYN without an answer */
+    REMED_CLASS_ANSWERED,    /* a SYN+ACK, and nothing that completes the handshake */
+    REMED_CLASS_ENDED,       /* closed or reset */
+    REMED_CLASS_EXCHANGED,   /* no TCP: one question, one answer */
+    REMED_CLASS_ESTABLISHED, /* talked both ways */
+    REMED_CLASS_COUNT
+};
+
+#define REMED_LINK_BITS 28 /* REMED_FLOW_MAX numbers */
+
+/* A flow's neighbours in the ring of its class. */
+struct remed_flow_link {
+    uint32_t previous : REMED_LINK_BITS;
+    uint32_t class : 4; /* enum remed_flow_class */
+    uint32_t next;
+};
+
+struct remed_flow_list {
+    uint32_t head; /* the oldest, if there is any */
+    uint32_t count;
 };
 
 _Static_assert(sizeof(struct remed_bucket) == 64, "a bucket is one cache line");
@@ -79,26 +127,29 @@ _Static_assert(sizeof(struct remed_flow_record) == 64, "a hot record is one cach
 _Static_assert(sizeof(struct remed_flow_cold) == 64, "a cold record is one cache line");
 _Static_assert(sizeof(struct remed_flow_key) == 40, "padding would be part of the key");
 
-#define REMED_NEVER UINT64_MAX
-
 struct remed_flow_table {
     struct remed_bucket *buckets;
     struct remed_flow_record *records;
     struct remed_flow_cold *cold;
+    struct remed_flow_link *links;
+    struct remed_flow_list lists[REMED_CLASS_COUNT];
+    struct remed_clock *clock; /* its own, or that of the filter that it belongs to */
+    struct remed_clock own_clock;
     uint64_t secret[2];
     uint64_t timeout[REMED_TIMEOUT_COUNT]; /* ns; INT64_MAX for never */
     uint32_t bucket_mask;
     uint32_t max_flows;
     uint32_t fresh;       /* records from here on were never used */
+    uint32_t newcomers;   /* as many places established flows leave to others */
     uint32_t free_record; /* head of the list of used and freed records */
-    uint32_t hand;        /* where the sweep goes on */
+    uint32_t hand;        /* where remed_flow_table_expire() goes on */
     bool uses_cold;       /* refresh times are kept: prefetch the cold record as well */
     struct remed_flow_stats stats;
     remed_flow_end_fn end;
     void *end_context;
     struct remed_allocator allocator;
-    void *memory[3];
-    size_t memory_size[3];
+    void *memory[4];
+    size_t memory_size[4];
 };
 
 /* A packet on its way through the three steps. */
@@ -115,16 +166,23 @@ struct remed_probe {
 /* A packet as the table sees it: struct remed_flow_packet, with the key where it is. */
 struct remed_seen {
     const struct remed_flow_key *key;
-    uint64_t time;
+    uint64_t time; /* steady (clock.h) */
     uint32_t bytes;
     uint32_t tcp_sequence;
     uint32_t tcp_ack;
+    int32_t clock_offset; /* s: steady less the packet's own time */
     uint8_t direction;
     uint8_t tcp_flags;
+    bool is_report; /* an ICMP error about the flow: nobody talked */
 };
 
 /* What a packet did to its flow. */
-enum remed_flow_event { REMED_EVENT_NEW = 1 << 0, REMED_EVENT_COMPLETING_ACK = 1 << 1 };
+enum remed_flow_event {
+    REMED_EVENT_NEW = 1 << 0,
+    REMED_EVENT_COMPLETING_ACK = 1 << 1,
+    REMED_EVENT_REUSE_SYN = 1 << 2, /* a SYN that makes a new flow if it is answered */
+    REMED_EVENT_ANSWER = 1 << 3     /* a SYN+ACK after a SYN from the other side */
+};
 
 /* Makes a record for a flow that is not in the table; cold path of remed_flow_touch(). */
 uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_probe *probe,
@@ -132,6 +190,8 @@ uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_pr
 /* Ends the flow of a record and begins another of the same key in its place. */
 void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
                         const struct remed_seen *packet, bool reopened);
+/* Ends the flow of a record and frees it. */
+void remed_flow_end(struct remed_flow_table *table, uint32_t number);
 /* The whole search, without a hint. */
 uint32_t remed_flow_search(const struct remed_flow_table *table, const struct remed_probe *probe,
                            const struct remed_flow_key *key);
@@ -139,10 +199,18 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
  * path need not keep it in memory. */
 uint32_t remed_flow_touch_slowly(struct remed_flow_table *table, const struct remed_probe *probe,
                                  struct remed_seen packet, unsigned *events);
-/* TCP's part of an update; returns events. */
-unsigned remed_flow_tcp(struct remed_flow_record *record, const struct remed_seen *packet);
-/* Sets the plain flags by state; called after every change of state or of the other flags. */
-void remed_flow_record_settle(struct remed_flow_record *record);
+/* What a packet that is not plain, already counted, says of its flow's state; returns events. */
+unsigned remed_flow_follow(struct remed_flow_table *table, uint32_t number,
+                           const struct remed_seen *packet);
+/* Whether the SYN+ACK answers a SYN that is not the flow's own; then the flow is another one. */
+bool remed_flow_is_reuse(const struct remed_flow_table *table, uint32_t number,
+                         const struct remed_seen *packet);
+/* Begins that other flow: its SYN was seen before its answer. */
+void remed_flow_reuse(struct remed_flow_table *table, uint32_t number,
+                      const struct remed_seen *packet);
+/* Sets the plain flags by state and class; after every change of these or of the other flags. */
+void remed_flow_record_settle(struct remed_flow_record *record, const struct remed_flow_cold *cold,
+                              unsigned class);
 
 /* Two bits for each slot whose tag it is, slot 0 in the lowest. `tags` is the tag twice. */
 static inline unsigned remed_bucket_match(const struct remed_bucket *bucket, uint32_t tags)
@@ -243,22 +311,33 @@ static inline void remed_flow_candidate(const struct remed_flow_table *table,
         __builtin_prefetch(&table->cold[probe->candidate], 1);
 }
 
-/* Time going backwards never expires anything: the difference is negative then. */
+/* A last packet ahead of now never expires anything: the difference is negative then. */
 static inline bool remed_flow_record_expired(const struct remed_flow_table *table,
                                              const struct remed_flow_record *record, uint64_t now)
 {
-    return (int64_t)(now - record->last_seen) > (int64_t)table->timeout[record->timeout];
+    return remed_clock_since(record->last_seen, now) > (int64_t)table->timeout[record->timeout];
 }
 
 static inline void remed_flow_record_count(struct remed_flow_record *record,
                                            const struct remed_seen *packet)
 {
     unsigned direction = packet->direction;
-    record->last_seen = packet->time > record->last_seen ? packet->time : record->last_seen;
+    /* The latest of what is just out of order; one well ahead was wild and must not stay. */
+    if (record->last_seen - packet->time - 1 >= REMED_CLOCK_ORDER)
+        record->last_seen = packet->time;
     record->bytes[direction] += packet->bytes;
     record->packets[direction]++;
     if (REMED_UNLIKELY(record->packets[direction] == 0))
         record->packets_high[direction]++;
+}
+
+/* Takes back what remed_flow_record_count() did, times aside. */
+static inline void remed_flow_record_uncount(struct remed_flow_record *record, unsigned direction,
+                                             uint32_t bytes)
+{
+    record->bytes[direction] -= bytes;
+    if (record->packets[direction]-- == 0)
+        record->packets_high[direction]--;
 }
 
 /* Step 3: finds or makes the flow, brings it up to date, and returns its number. The bulk of all

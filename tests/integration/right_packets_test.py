@@ -13,19 +13,23 @@ from checker import captures, selection  # noqa: E402
 
 REMEDIATE = os.environ.get("REMEDIATE", "build/release/remediate")
 DATA = os.environ.get("REMED_TEST_DATA", "../shared/data")
+TABLE = ["--max-flows", "65536"]
+Rule = selection.Rule
 POLICIES = {
-    "any : first 1": ("first", 1), "any : first 3": ("first", 3), "any : first 5": ("first", 5),
-    "any : first 20": ("first", 20), "any : first 3 each": ("each", 3),
-    "any : first 5 each": ("each", 5), "any : first 1kB": ("bytes", 1000),
-    "any : first 64kB": ("bytes", 64000), "any : syn": ("syn", 0),
-    "any : handshake": ("handshake", 0),
+    "any : first 1": Rule("first", 1), "any : first 3": Rule("first", 3),
+    "any : first 5": Rule("first", 5), "any : first 20": Rule("first", 20),
+    "any : first 3 each": Rule("each", 3), "any : first 5 each": Rule("each", 5),
+    "any : first 1kB": Rule("bytes", 1000), "any : first 64kB": Rule("bytes", 64000),
+    "any : syn": Rule("syn"), "any : handshake": Rule("handshake"), "any : close": Rule("close", close=True),
+    "any : handshake, close, refresh 1s": Rule("handshake", close=True, refresh=1),
+    "any : first 2 each, close, refresh 10s": Rule("each", 2, close=True, refresh=10),
 }
 # (file, policy): {packet numbers: why}. Nothing needs it today.
 EXPLAINED = {}
 
 
 def explained(path, policy):
-    run = subprocess.run([REMEDIATE, "policy", "explain", policy, "-r", path, "--json"],
+    run = subprocess.run([REMEDIATE, "policy", "explain", policy, "-r", path, "--json"] + TABLE,
                          capture_output=True, check=False)
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     return [line["packet"] for line in lines if line["copy"]], len(lines)
@@ -33,7 +37,7 @@ def explained(path, policy):
 
 def mirrored(path, policy, folder):
     out = os.path.join(folder, "out.pcapng")
-    subprocess.run([REMEDIATE, "mirror", "-p", policy, "-r", path, "-w", out, "--json"],
+    subprocess.run([REMEDIATE, "mirror", "-p", policy, "-r", path, "-w", out, "--json"] + TABLE,
                    capture_output=True, check=False)
     return [packet[1:] for packet in captures.read(out)]
 

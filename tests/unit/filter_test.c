@@ -42,7 +42,8 @@ static struct remed_verdict run(struct frame_spec spec)
     memset(&verdict, 0xff, sizeof verdict);
     frame_build(&frame, &spec);
     remed_filter_run(filter, &frame.packet, 1, &verdict);
-    CU_ASSERT_EQUAL(verdict.copy, verdict.reason >= REMED_REASON_ALL);
+    bool copies = verdict.reason >= REMED_REASON_ALL && verdict.reason <= REMED_REASON_CLOSE;
+    CU_ASSERT_EQUAL(verdict.copy, copies);
     CU_ASSERT_EQUAL(verdict.reserved, 0);
     return verdict;
 }
@@ -56,6 +57,13 @@ static struct remed_filter_stats stats_of(void)
 {
     struct remed_filter_stats stats;
     remed_filter_stats(filter, &stats, sizeof stats);
+    return stats;
+}
+
+static struct remed_flow_stats flow_stats_of(void)
+{
+    struct remed_flow_stats stats;
+    CU_ASSERT_EQUAL(remed_filter_flow_stats(filter, &stats, sizeof stats), 0);
     return stats;
 }
 
@@ -158,7 +166,7 @@ static void test_a_new_flow_on_a_used_tuple_begins_again(void)
     struct remed_verdict verdict = run(tcp(0, SYN, 50, 0));
     CU_ASSERT_EQUAL(verdict.reason, REMED_REASON_FIRST);
     CU_ASSERT_EQUAL(verdict.new_flow, 1);
-    CU_ASSERT_EQUAL(stats_of().flows.reopened, 1);
+    CU_ASSERT_EQUAL(flow_stats_of().reopened, 1);
 }
 
 static void test_the_first_matching_rule_decides(void)
@@ -204,32 +212,59 @@ static void test_sample_takes_whole_flows(void)
     CU_ASSERT(taken > 25 && taken < 80);
 }
 
-static void test_limit_keeps_the_last_for_new_flows(void)
+/* How many of a thousand 100-byte packets of each share are copied in 10 s, when there is room for
+ * a quarter of them all: 100 bytes every 10 ms and share, and 7,500 bytes a second. */
+static void flood_limit(unsigned copied[3])
 {
-    make("limit 8kbit\nany : all\n"); /* 1,000 bytes a second, 65,536 deep */
-    struct remed_filter_opts opts;
-    remed_filter_opts_init(&opts, sizeof opts);
-    opts.track = 1;
-    teardown();
-    make_with("limit 8kbit\nany : all\n", &opts);
-    struct frame_spec old = udp(0, SECOND);
-    old.wire = 1024;
-    unsigned copied = 0;
-    for (unsigned i = 0; i < 64; i++)
-        copied += run(old).copy;
-    CU_ASSERT_EQUAL(copied, 48); /* three quarters of the bucket */
-    CU_ASSERT_EQUAL(reason(old), REMED_REASON_LIMIT);
-    struct frame_spec fresh = old;
-    fresh.client = 77;
-    CU_ASSERT_EQUAL(reason(fresh), REMED_REASON_ALL);
-    CU_ASSERT_EQUAL(reason(fresh), REMED_REASON_LIMIT); /* no longer new */
-    old.time = 4 * SECOND;                              /* 3,000 bytes later */
-    CU_ASSERT_EQUAL(reason(old), REMED_REASON_ALL);
-    CU_ASSERT_EQUAL(reason(old), REMED_REASON_LIMIT);
-    struct remed_rule_stats rule;
-    remed_filter_rule_stats(filter, 0, &rule, sizeof rule);
-    CU_ASSERT_EQUAL(rule.limited, stats_of().reasons[REMED_REASON_LIMIT]);
-    CU_ASSERT_EQUAL(rule.limited, 19);
+    memset(copied, 0, 3 * sizeof *copied);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct frame_spec refreshed = udp(i & 1, SECOND + i * SECOND / 100);
+        struct frame_spec answer = tcp(1, SYN | ACK, i * 1000, i + 1), syn = tcp(0, SYN, i, 0);
+        syn.time = answer.time = refreshed.time;
+        refreshed.wire = answer.wire = syn.wire = 100;
+        syn.client = answer.client = 50;
+        unsigned rest = run(syn).copy, answered = run(answer).copy, live = run(refreshed).copy;
+        if (i < 10000) /* by then the shares are empty */
+            continue;
+        copied[0] += live;
+        copied[1] += answered;
+        copied[2] += rest;
+    }
+}
+
+static void test_limit_has_shares(void)
+{
+    unsigned copied[3];
+    make("udp : none, refresh 1ns\ntcp : handshake\nlimit 60kbit\n");
+    for (unsigned i = 0; i < 3; i++)
+        run(udp(i & 1, SECOND)); /* talks both ways */
+    flood_limit(copied);         /* 100 s: 7,500 packets of 30,000 */
+    CU_ASSERT(copied[0] > 3700); /* half, and from the rest */
+    CU_ASSERT(copied[1] > 1850); /* a quarter, and from the rest */
+    unsigned all = copied[0] + copied[1] + copied[2];
+    CU_ASSERT(all > 7450 && all < 7550);
+    struct remed_filter_stats stats = stats_of();
+    CU_ASSERT_EQUAL(stats.limited_live + stats.limited_answered + stats.limited_rest,
+                    remed_filter_reason_packets(filter, REMED_REASON_LIMIT));
+    CU_ASSERT(stats.limited_live > 0 && stats.limited_answered > 0 && stats.limited_rest > 0);
+}
+
+/* What one share does not need, the others have. */
+static void test_limit_shares_are_lent(void)
+{
+    static const char *const policies[] = {"tcp : none\nudp : all\nlimit 60kbit\n",
+                                           "tcp : none\nudp : none, refresh 1ns\nlimit 60kbit\n"};
+    for (unsigned i = 0; i < 2; i++) {
+        teardown();
+        make(policies[i]);
+        unsigned copied = 0;
+        for (unsigned j = 0; j < 30000; j++) {
+            struct frame_spec spec = udp(j & 1, SECOND + j * SECOND / 100);
+            spec.wire = 100;
+            copied += j >= 20000 ? run(spec).copy : 0 * run(spec).copy;
+        }
+        CU_ASSERT(copied > 7450 && copied < 7550);
+    }
 }
 
 static void test_unclassified_packets(void)
@@ -243,7 +278,7 @@ static void test_unclassified_packets(void)
     remed_filter_run(filter, &packet, 1, &verdict);
     CU_ASSERT_EQUAL(verdict.reason, REMED_REASON_UNCLASSIFIED);
     CU_ASSERT_EQUAL(verdict.unclassified, REMED_UNCLASSIFIED_NOT_IP);
-    CU_ASSERT_EQUAL(stats_of().unclassified[REMED_UNCLASSIFIED_NOT_IP], 1);
+    CU_ASSERT_EQUAL(remed_filter_unclassified_packets(filter, REMED_UNCLASSIFIED_NOT_IP), 1);
     teardown();
     make("any : all");
     remed_filter_run(filter, &packet, 1, &verdict);
@@ -273,7 +308,7 @@ static void test_batches_do_not_matter(void)
     }
     struct remed_filter_stats stats = stats_of();
     CU_ASSERT_EQUAL(stats.packets, COUNT);
-    CU_ASSERT_EQUAL(stats.flows.live, 23);
+    CU_ASSERT_EQUAL(flow_stats_of().live, 23);
     CU_ASSERT_EQUAL(stats.copied_packets, 23 * 4);
 }
 
@@ -290,7 +325,8 @@ static const struct test_case cases[] = {
     {"the first matching rule decides", test_the_first_matching_rule_decides},
     {"sides", test_sides},
     {"sample takes whole flows", test_sample_takes_whole_flows},
-    {"limit keeps the last for new flows", test_limit_keeps_the_last_for_new_flows},
+    {"limit has shares", test_limit_has_shares},
+    {"limit shares are lent", test_limit_shares_are_lent},
     {"unclassified packets", test_unclassified_packets},
     {"batches do not matter", test_batches_do_not_matter},
     {NULL, NULL},

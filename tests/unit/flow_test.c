@@ -4,6 +4,8 @@
  */
 #include "unit/test.h"
 
+#include "flow/table.h"
+
 #include <remediate/flow.h>
 #include <remediate/packet.h>
 #include <stdlib.h>
@@ -167,6 +169,7 @@ static void walk(uint32_t client, const struct step *steps, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct remed_flow_packet packet =
             packet4(client, 1, steps[i].reply, 6, (uint8_t)steps[i].flags, SECOND + i);
+        packet.tcp_ack = 1; /* both begin with 0 */
         CU_ASSERT_EQUAL(info_of(see(&packet, NULL)).state, steps[i].state);
     }
 }
@@ -242,26 +245,166 @@ static void test_a_full_table_evicts_and_counts(void)
     CU_ASSERT_EQUAL(stats.refused, 0);
 }
 
+/* Of flows that talked both ways, when there is nobody else. */
 static void test_the_flow_nearest_its_end_is_evicted(void)
 {
     make(16);
-    for (uint32_t i = 0; i < 16; i++) {
-        struct remed_flow_packet packet =
-            packet4(i, 5, 0, i == 11 ? 1 : 17, 0, SECOND); /* one ICMP flow: 60 s, not 300 s */
-        see(&packet, NULL);
-    }
+    for (uint32_t i = 0; i < 16; i++)
+        for (unsigned j = 0; j < 3; j++) { /* one ICMP flow: 60 s, not 300 s */
+            struct remed_flow_packet packet = packet4(i, 5, j & 1, i == 11 ? 1 : 17, 0, SECOND);
+            see(&packet, NULL);
+        }
     struct remed_flow_packet one_more = packet4(99, 5, 0, 17, 0, SECOND);
     struct remed_flow_packet gone = packet4(11, 5, 0, 1, 0, SECOND);
+    CU_ASSERT_EQUAL(stats_of().established, 16);
     see(&one_more, NULL);
     CU_ASSERT_EQUAL(remed_flow_table_find(table, &gone.key), REMED_NO_FLOW);
     CU_ASSERT_EQUAL(stats_of().evicted, 1);
+    CU_ASSERT_EQUAL(stats_of().evicted_established, 1);
+}
+
+/* A stranger each, and what a flood of them is counted as. */
+static void test_a_flood_evicts_the_flood(void)
+{
+    static const uint8_t flags[] = {REMED_TCP_SYN, REMED_TCP_ACK, 0, REMED_TCP_FIN, REMED_TCP_RST};
+    for (unsigned i = 0; i < sizeof flags; i++) {
+        make(256);
+        for (uint32_t j = 0; j < 240; j++)
+            for (unsigned k = 0; k < 4; k++) { /* midstream, both ways */
+                struct remed_flow_packet packet = packet4(j, 5, k & 1, 6, REMED_TCP_ACK, SECOND);
+                see(&packet, NULL);
+            }
+        for (uint32_t j = 0; j < 5000; j++) {
+            struct remed_flow_packet packet = packet4(1000 + j, 5, 0, 6, flags[i], 2 * SECOND + j);
+            see(&packet, NULL);
+        }
+        struct remed_flow_stats stats = stats_of();
+        CU_ASSERT_EQUAL(stats.established, 240);
+        CU_ASSERT_EQUAL(stats.evicted, 5000 - 16);
+        CU_ASSERT_EQUAL(stats.evicted_established, 0);
+        CU_ASSERT_EQUAL(stats.evicted_half_open, i == 0 ? stats.evicted : 0);
+        CU_ASSERT_EQUAL(stats.evicted_ended, i == 4 ? stats.evicted : 0);
+        CU_ASSERT_EQUAL(stats.evicted_one_way, i > 0 && i < 4 ? stats.evicted : 0);
+        CU_ASSERT_EQUAL(stats.one_way + stats.half_open + stats.ended + stats.established,
+                        stats.live);
+        teardown();
+    }
+}
+
+/* The kind with the most flows gives one up. */
+static void test_one_kind_of_strangers_does_not_evict_another(void)
+{
+    make(256);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct remed_flow_packet syn = packet4(i, 5, 0, 6, REMED_TCP_SYN, SECOND);
+        see(&syn, NULL);
+    }
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct remed_flow_packet packet = packet4(1000 + i, 5, 0, 17, 0, 2 * SECOND + i);
+        see(&packet, NULL);
+    }
+    CU_ASSERT_EQUAL(stats_of().half_open, 20);
+    CU_ASSERT_EQUAL(stats_of().evicted_half_open, 0);
+}
+
+/* Where those who talked both ways fill the table, newcomers get a 64th of it and no more. */
+static void test_newcomers_have_a_share(void)
+{
+    make(6400);
+    for (uint32_t i = 0; i < 6400; i++)
+        for (unsigned k = 0; k < 3; k++) {
+            struct remed_flow_packet packet = packet4(i, 5, k & 1, 17, 0, SECOND + i);
+            see(&packet, NULL);
+        }
+    CU_ASSERT_EQUAL(stats_of().established, 6400);
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct remed_flow_packet packet = packet4(10000 + i, 5, 0, 17, 0, 2 * SECOND + i);
+        see(&packet, NULL);
+    }
+    CU_ASSERT_EQUAL(stats_of().evicted_established, 100);
+    CU_ASSERT_EQUAL(stats_of().established, 6300);
+}
+
+static void test_a_one_way_flow_that_lasts_outlives_a_flood(void)
+{
+    make(64);
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct remed_flow_packet lasting = packet4(7, 5, 0, 17, 0, SECOND + i * SECOND / 100);
+        struct remed_flow_packet packet = packet4(1000 + i, 5, 0, 17, 0, SECOND + i * SECOND / 100);
+        if (i % 10 == 0)
+            see(&lasting, NULL);
+        else
+            see(&packet, NULL);
+    }
+    struct remed_flow_packet lasting = packet4(7, 5, 0, 17, 0, 60 * SECOND);
+    CU_ASSERT_EQUAL(info_of(see(&lasting, NULL)).packets[0], 501);
+}
+
+static void test_an_error_report_is_no_answer(void)
+{
+    make(64);
+    struct remed_flow_packet there = packet4(7, 1234, 0, 17, 0, SECOND);
+    struct remed_flow_packet report = packet4(7, 1234, 1, 17, 0, SECOND);
+    report.is_report = 1;
+    see(&there, NULL);
+    see(&report, NULL);
+    CU_ASSERT_EQUAL(info_of(see(&there, NULL)).state, REMED_FLOW_NEW);
+    CU_ASSERT_EQUAL(stats_of().one_way, 1);
+    CU_ASSERT_EQUAL(stats_of().established, 0);
+    report = packet4(8, 1234, 1, 17, 0, SECOND); /* a report comes first */
+    report.is_report = 1;
+    there = packet4(8, 1234, 0, 17, 0, SECOND);
+    see(&report, NULL);
+    see(&there, NULL);
+    report.is_report = 0;
+    CU_ASSERT_EQUAL(info_of(see(&report, NULL)).state, REMED_FLOW_OPEN);
+}
+
+static void test_who_cannot_receive_opens_nothing(void)
+{
+    make(64);
+    struct remed_flow_packet packet = packet4(1, 1, 0, 6, REMED_TCP_SYN, SECOND);
+    see(&packet, NULL);
+    packet.tcp_flags = REMED_TCP_ACK;
+    packet.tcp_ack = 77;
+    CU_ASSERT_EQUAL(info_of(see(&packet, NULL)).state, REMED_FLOW_NEW);
+    struct remed_flow_packet answer = packet4(1, 1, 1, 6, REMED_TCP_SYN | REMED_TCP_ACK, SECOND);
+    answer.tcp_sequence = 0x70000000;
+    answer.tcp_ack = 1;
+    CU_ASSERT_EQUAL(info_of(see(&answer, NULL)).state, REMED_FLOW_SYN_ACK);
+    CU_ASSERT_EQUAL(info_of(see(&packet, NULL)).state, REMED_FLOW_SYN_ACK);
+    CU_ASSERT_EQUAL(stats_of().half_open, 1);
+    size_t made;
+    packet.time = 242 * SECOND; /* it gets no more than 240 s */
+    see(&packet, &made);
+    CU_ASSERT_EQUAL(made, 1);
+}
+
+static void test_a_wild_time_keeps_no_flow(void)
+{
+    make(64);
+    struct remed_flow_packet packet = packet4(1, 1, 0, 17, 0, 1000 * SECOND);
+    struct remed_flow_packet other = packet4(2, 1, 0, 17, 0, 1000 * SECOND);
+    size_t made;
+    see(&packet, NULL);
+    see(&other, NULL);
+    packet.time = 4000000000 * SECOND;
+    see(&packet, NULL);
+    packet.time = 1001 * SECOND;
+    see(&packet, NULL);
+    other.time = 1002 * SECOND;
+    see(&other, &made);
+    CU_ASSERT_EQUAL(made, 0); /* nobody else's */
+    packet.time = 1302 * SECOND;
+    see(&packet, &made);
+    CU_ASSERT_EQUAL(made, 1); /* its idle time still ends */
 }
 
 static void test_expire_ends_what_is_idle(void)
 {
     make(64);
     for (uint32_t i = 0; i < 40; i++) {
-        struct remed_flow_packet packet = packet4(i, 5, 0, 17, 0, (i % 2) * 500 * SECOND);
+        struct remed_flow_packet packet = packet4(i, 5, 0, 17, 0, (i / 20) * 500 * SECOND);
         packet.time += SECOND;
         remed_flow_table_update(table, &packet, 1, NULL);
     }
@@ -335,6 +478,82 @@ static void test_hash_is_symmetric_and_fixed(void)
         CU_ASSERT(low[i] > 800 && low[i] < 1200);
 }
 
+/* Buckets that the search for each of `count` flows of one IPv4 pair looks into. */
+static uint64_t probes(const uint64_t addresses, uint32_t count)
+{
+    uint64_t looked_at = 0;
+    struct remed_flow_packet packet = {.time = SECOND, .bytes = 60};
+    packet.key.ip_version = 4;
+    packet.key.protocol = 17;
+    for (unsigned i = 0; i < 4; i++) {
+        packet.key.address[0][i] = (uint8_t)(addresses >> 8 * i);
+        packet.key.address[1][i] = (uint8_t)(addresses >> (32 + 8 * i));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct remed_probe probe;
+        packet.key.port[0] = (uint16_t)i;
+        see(&packet, NULL);
+        remed_flow_probe(table, &packet.key, &probe);
+        for (uint32_t at = probe.bucket;; at = (at + 1) & table->bucket_mask) {
+            looked_at++;
+            if (table->buckets[at].overflow == 0)
+                break;
+        }
+    }
+    return looked_at;
+}
+
+/* The pair that makes a known secret's hash 0 for all ports costs no more than another pair. */
+static void test_a_seed_of_zeros_is_drawn(void)
+{
+    struct remed_flow_table_opts opts;
+    uint64_t found[2];
+    static const uint64_t pairs[] = {REMED_HASH_C0, 0x0100000a0100007full};
+    for (unsigned i = 0; i < 2; i++) {
+        remed_flow_table_opts_init(&opts, sizeof opts);
+        opts.max_flows = 4096;
+        CU_ASSERT_EQUAL_FATAL(remed_flow_table_new(&table, &opts, NULL), 0);
+        CU_ASSERT_NOT_EQUAL(table->secret[0], REMED_HASH_C0);
+        found[i] = probes(pairs[i], 4000);
+        teardown();
+    }
+    CU_ASSERT(found[0] < 2 * 4000);
+    CU_ASSERT(found[1] < 2 * 4000);
+    make(4096); /* a secret that is known can be attacked: the test sees what it is to see */
+    CU_ASSERT(probes(table->secret[0], 4000) > 20 * 4000);
+}
+
+static int no_entropy(void *context, void *bytes, size_t length)
+{
+    (void)context, (void)bytes, (void)length;
+    return -1;
+}
+
+static int fixed_entropy(void *context, void *bytes, size_t length)
+{
+    memset(bytes, *(int *)context, length);
+    return 0;
+}
+
+static void test_entropy_comes_from_the_host(void)
+{
+    struct remed_flow_table_opts opts;
+    struct remed_error error;
+    int byte = 0x5a;
+    struct remed_entropy entropy = {NULL, no_entropy};
+    remed_flow_table_opts_init(&opts, sizeof opts);
+    opts.max_flows = 16;
+    opts.entropy = &entropy;
+    CU_ASSERT_EQUAL(remed_flow_table_new(&table, &opts, &error), REMED_EIO);
+    CU_ASSERT_PTR_NULL(table);
+    entropy = (struct remed_entropy){&byte, fixed_entropy};
+    CU_ASSERT_EQUAL_FATAL(remed_flow_table_new(&table, &opts, &error), 0);
+    CU_ASSERT_EQUAL(table->secret[0], 0x5a5a5a5a5a5a5a5aull ^ REMED_HASH_C0);
+    teardown();
+    opts.reserved = 1;
+    CU_ASSERT_EQUAL(remed_flow_table_new(&table, &opts, &error), REMED_EINVAL);
+}
+
 static const struct test_case cases[] = {
     {"both directions are one flow", test_both_directions_are_one_flow},
     {"IPv6 flows are told apart", test_ipv6_flows_are_told_apart},
@@ -345,6 +564,16 @@ static const struct test_case cases[] = {
     {"a closed tuple used again is a new flow", test_a_closed_tuple_used_again_is_a_new_flow},
     {"a full table evicts and counts", test_a_full_table_evicts_and_counts},
     {"the flow nearest its end is evicted", test_the_flow_nearest_its_end_is_evicted},
+    {"a flood evicts the flood", test_a_flood_evicts_the_flood},
+    {"one kind of strangers does not evict another",
+     test_one_kind_of_strangers_does_not_evict_another},
+    {"newcomers have a share", test_newcomers_have_a_share},
+    {"a one-way flow that lasts outlives a flood", test_a_one_way_flow_that_lasts_outlives_a_flood},
+    {"an error report is no answer", test_an_error_report_is_no_answer},
+    {"who cannot receive opens nothing", test_who_cannot_receive_opens_nothing},
+    {"a wild time keeps no flow", test_a_wild_time_keeps_no_flow},
+    {"a seed of zeros is drawn", test_a_seed_of_zeros_is_drawn},
+    {"entropy comes from the host", test_entropy_comes_from_the_host},
     {"expire ends what is idle", test_expire_ends_what_is_idle},
     {"against a plain array", test_against_a_plain_array},
     {"options are checked", test_options_are_checked},

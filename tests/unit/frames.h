@@ -23,6 +23,7 @@ struct frame_spec {
     uint32_t sequence, ack;
     uint64_t time;
     uint8_t side;
+    uint16_t id; /* IP identification; 0: another one for each frame */
 };
 
 static inline void frame_put16(uint8_t *to, unsigned value)
@@ -44,6 +45,8 @@ static inline void frame_build(struct frame *frame, const struct frame_spec *spe
     memset(frame, 0, sizeof *frame);
     uint8_t *b = frame->bytes;
     memcpy(b, ethernet_ip, sizeof ethernet_ip);
+    static uint16_t next_id;
+    frame_put16(b + 18, spec->id != 0 ? spec->id : ++next_id);
     b[23] = spec->protocol;
     const uint8_t client[4] = {10, 0, 0, spec->client}, server[4] = {192, 0, 2, 1};
     memcpy(b + 26, spec->reply ? server : client, 4);

@@ -57,6 +57,11 @@ static void actions(void)
     check_rule("any : first 64KiB", REMED_ACTION_FIRST_BYTES, 65536, 0, 3);
     check_rule("any : first 1b", REMED_ACTION_FIRST_BYTES, 1, 0, 3);
     check_rule("any : sample 1/8", REMED_ACTION_SAMPLE, 8, 0, 3);
+    check_rule("any : close, out", REMED_ACTION_CLOSE, 0, 0, 2);
+    check_rule("tcp : handshake, close, refresh 10s", REMED_ACTION_HANDSHAKE, 0, 10 * s, 3);
+    CU_ASSERT_EQUAL(rule_of("tcp : handshake, close, refresh 10s").close, 1);
+    CU_ASSERT_EQUAL(rule_of("tcp : handshake, in, close").close, 1);
+    CU_ASSERT_EQUAL(rule_of("tcp : handshake, refresh 10s").close, 0);
     check_rule("host 2001:db8::1 : all", REMED_ACTION_ALL, 0, 0, 3);
     check_rule("host 2001:db8::1: all", REMED_ACTION_ALL, 0, 0, 3);
     check_rule("host :: : all", REMED_ACTION_ALL, 0, 0, 3);
@@ -102,6 +107,9 @@ static const struct wrong {
     {"tcp : all, refresh 10", 1, 20, "10s"},
     {"tcp : all, refresh 1s, refresh 2s", 1, 24, "one refresh"},
     {"tcp : all, in, out", 1, 16, "refresh, or the end"},
+    {"tcp : all, close, close", 1, 19, "one close"},
+    {"tcp : close, close", 1, 14, "one close"},
+    {"tcp : clsoe", 1, 7, "'close'"},
     {"tcp : all, sideways", 1, 12, "in, out or both"},
     {"any : none\nudp and : all", 2, 9, ""},
     {"(tcp : all", 1, 6, "')'"},
@@ -257,9 +265,15 @@ static size_t put_policy(char *text, size_t size)
     static const char *const acts[] = {"none",       "all",      "syn",          "handshake",
                                        "first 1",    "first 5",  "first 3 each", "first 64kB",
                                        "first 3KiB", "first 7B", "sample 1/8"};
-    static const char *const tails[] = {
-        "",       ", refresh 10s",    ", refresh 1500ms, in", ", out",
-        ", both", ", in, refresh 3h", ", refresh 7ns"};
+    static const char *const tails[] = {"",
+                                        ", refresh 10s",
+                                        ", refresh 1500ms, in",
+                                        ", out",
+                                        ", both",
+                                        ", in, refresh 3h",
+                                        ", refresh 7ns",
+                                        ", close",
+                                        ", close, refresh 2s, in"};
     size_t at = 0, rules = 1 + chance(5);
     for (size_t i = 0; i < rules; i++) {
         at += put_match(text + at, size - at, 3);
@@ -324,6 +338,8 @@ static void unequal(void)
                                             "any : first 6",
                                             "any : first 5 each",
                                             "any : first 5B",
+                                            "any : close",
+                                            "any : first 5, close",
                                             "any : all, in",
                                             "any : all, out",
                                             "any : all\nlimit 1Mbit",

@@ -32,31 +32,74 @@ static void json_rules(FILE *out, const struct report *report)
     fputs("],", out);
 }
 
-static void json_counters(FILE *out, const char *name, const uint64_t *counters, unsigned from,
-                          unsigned count, const char *(*name_of)(unsigned))
+/* Packets by reason: a counter and a name for each of `count`. */
+struct counters {
+    uint64_t (*packets_of)(const struct remed_filter *filter, unsigned reason);
+    const char *(*name_of)(unsigned reason);
+    unsigned from, count;
+};
+
+static const struct counters by_reason = {remed_filter_reason_packets, remed_reason_name, 0,
+                                          REMED_REASON_COUNT};
+static const struct counters by_unclassified = {
+    remed_filter_unclassified_packets, remed_unclassified_name, 1, REMED_UNCLASSIFIED_COUNT};
+
+static void json_counters(FILE *out, const char *name, const struct remed_filter *filter,
+                          const struct counters *counters)
 {
     fprintf(out, "\"%s\":{", name);
-    for (unsigned i = from; i < count; i++) {
-        if (i > from)
+    for (unsigned i = counters->from; i < counters->count; i++) {
+        if (i > counters->from)
             fputc(',', out);
-        json_string(out, name_of(i));
-        fprintf(out, ":%llu", PRINTED(counters[i]));
+        json_string(out, counters->name_of(i));
+        fprintf(out, ":%llu", PRINTED(counters->packets_of(filter, i)));
     }
     fputs("},", out);
 }
 
-static void json_flows(FILE *out, const struct remed_filter_stats *stats)
+static void json_flows(FILE *out, const struct remed_filter *filter)
 {
-    const struct remed_flow_stats *flows = &stats->flows;
-    if (stats->tracks_flows == 0) {
+    struct remed_flow_stats flows;
+    if (remed_filter_flow_stats(filter, &flows, sizeof flows) < 0) {
         fputs("\"flows\":null,", out);
         return;
     }
     fprintf(out,
             "\"flows\":{\"created\":%llu,\"live\":%llu,\"reopened\":%llu,\"expired\":%llu,"
-            "\"evicted\":%llu},",
-            PRINTED(flows->created), PRINTED(flows->live), PRINTED(flows->reopened),
-            PRINTED(flows->expired), PRINTED(flows->evicted));
+            "\"evicted\":%llu,",
+            PRINTED(flows.created), PRINTED(flows.live), PRINTED(flows.reopened),
+            PRINTED(flows.expired), PRINTED(flows.evicted));
+    fprintf(out,
+            "\"live_by_class\":{\"one_way\":%llu,\"half_open\":%llu,\"ended\":%llu,"
+            "\"established\":%llu},",
+            PRINTED(flows.one_way), PRINTED(flows.half_open), PRINTED(flows.ended),
+            PRINTED(flows.established));
+    fprintf(out,
+            "\"evicted_by_class\":{\"one_way\":%llu,\"half_open\":%llu,\"ended\":%llu,"
+            "\"established\":%llu}},",
+            PRINTED(flows.evicted_one_way), PRINTED(flows.evicted_half_open),
+            PRINTED(flows.evicted_ended), PRINTED(flows.evicted_established));
+}
+
+static void json_limit(FILE *out, const struct report *report,
+                       const struct remed_filter_stats *stats)
+{
+    if (remed_policy_limit(report->policy) == 0)
+        fputs("\"limited\":null,", out);
+    else
+        fprintf(out, "\"limited\":{\"live\":%llu,\"answered\":%llu,\"rest\":%llu},",
+                PRINTED(stats->limited_live), PRINTED(stats->limited_answered),
+                PRINTED(stats->limited_rest));
+}
+
+static void json_fragments(FILE *out, const struct remed_filter *filter)
+{
+    struct remed_fragments_stats fragments;
+    remed_filter_fragments_stats(filter, &fragments, sizeof fragments);
+    fprintf(out,
+            "\"fragments\":{\"first\":%llu,\"matched\":%llu,\"orphans\":%llu,\"evicted\":%llu},",
+            PRINTED(fragments.first), PRINTED(fragments.matched), PRINTED(fragments.orphans),
+            PRINTED(fragments.evicted));
 }
 
 static void json_ends(FILE *out, const struct report *report)
@@ -88,31 +131,29 @@ void report_json(FILE *out, const struct report *report)
             PRINTED(stats.packets), PRINTED(stats.bytes), PRINTED(stats.copied_packets),
             PRINTED(stats.copied_bytes), share(stats.copied_packets, stats.packets),
             share(stats.copied_bytes, stats.bytes));
-    json_flows(out, &stats);
+    json_flows(out, report->filter);
     json_rules(out, report);
-    json_counters(out, "reasons", stats.reasons, 0, REMED_REASON_COUNT, remed_reason_name);
-    json_counters(out, "unclassified", stats.unclassified, 1, REMED_UNCLASSIFIED_COUNT,
-                  remed_unclassified_name);
-    fprintf(out,
-            "\"fragments\":{\"first\":%llu,\"matched\":%llu,\"orphans\":%llu,\"evicted\":%llu},",
-            PRINTED(stats.fragments.first), PRINTED(stats.fragments.matched),
-            PRINTED(stats.fragments.orphans), PRINTED(stats.fragments.evicted));
+    json_limit(out, report, &stats);
+    json_counters(out, "reasons", report->filter, &by_reason);
+    json_counters(out, "unclassified", report->filter, &by_unclassified);
+    json_fragments(out, report->filter);
     json_ends(out, report);
     fprintf(out, "\"seconds\":%.3f}\n", report->seconds);
 }
 
-static void text_counters(FILE *out, const char *title, const uint64_t *counters, unsigned from,
-                          unsigned count, const char *(*name_of)(unsigned))
+static void text_counters(FILE *out, const char *title, const struct remed_filter *filter,
+                          const struct counters *counters)
 {
     uint64_t sum = 0;
-    for (unsigned i = from; i < count; i++)
-        sum += counters[i];
+    for (unsigned i = counters->from; i < counters->count; i++)
+        sum += counters->packets_of(filter, i);
     if (sum == 0)
         return;
     fprintf(out, "%s\n", title);
-    for (unsigned i = from; i < count; i++)
-        if (counters[i] > 0)
-            fprintf(out, "  %12llu  %s\n", PRINTED(counters[i]), name_of(i));
+    for (unsigned i = counters->from; i < counters->count; i++)
+        if (counters->packets_of(filter, i) > 0)
+            fprintf(out, "  %12llu  %s\n", PRINTED(counters->packets_of(filter, i)),
+                    counters->name_of(i));
 }
 
 static void text_rules(FILE *out, const struct report *report)
@@ -131,15 +172,30 @@ static void text_rules(FILE *out, const struct report *report)
     }
 }
 
-static void text_flows(FILE *out, const struct remed_filter_stats *stats)
+static void text_flows(FILE *out, const struct remed_filter *filter)
 {
-    const struct remed_flow_stats *flows = &stats->flows;
-    if (stats->tracks_flows == 0)
+    struct remed_flow_stats flows;
+    if (remed_filter_flow_stats(filter, &flows, sizeof flows) < 0) {
         fputs("flows               -  (no rule of this policy needs them)\n", out);
-    else
-        fprintf(out, "flows    %12llu  (%llu live, %llu reopened, %llu expired, %llu evicted)\n",
-                PRINTED(flows->created), PRINTED(flows->live), PRINTED(flows->reopened),
-                PRINTED(flows->expired), PRINTED(flows->evicted));
+        return;
+    }
+    fprintf(out, "flows    %12llu  (%llu live, %llu reopened, %llu expired, %llu evicted)\n",
+            PRINTED(flows.created), PRINTED(flows.live), PRINTED(flows.reopened),
+            PRINTED(flows.expired), PRINTED(flows.evicted));
+    if (flows.evicted > 0)
+        fprintf(out,
+                "evicted  %12llu  one-way, %llu half-open, %llu ended, %llu established flows\n",
+                PRINTED(flows.evicted_one_way), PRINTED(flows.evicted_half_open),
+                PRINTED(flows.evicted_ended), PRINTED(flows.evicted_established));
+}
+
+static void text_limit(FILE *out, const struct remed_filter_stats *stats)
+{
+    if (stats->limited_live + stats->limited_answered + stats->limited_rest > 0)
+        fprintf(out,
+                "limited  %12llu  of live flows, %llu of answered handshakes, %llu of the rest\n",
+                PRINTED(stats->limited_live), PRINTED(stats->limited_answered),
+                PRINTED(stats->limited_rest));
 }
 
 static void text_ends(FILE *out, const struct report *report)
@@ -165,14 +221,15 @@ void report_text(FILE *out, const struct report *report)
     fprintf(out, "copied   %12llu  packets (%.2f %%), %llu bytes (%.2f %%)\n",
             PRINTED(stats.copied_packets), 100 * share(stats.copied_packets, stats.packets),
             PRINTED(stats.copied_bytes), 100 * share(stats.copied_bytes, stats.bytes));
-    text_flows(out, &stats);
+    text_flows(out, report->filter);
     text_ends(out, report);
     text_rules(out, report);
-    text_counters(out, "packets by reason", stats.reasons, 0, REMED_REASON_COUNT,
-                  remed_reason_name);
-    text_counters(out, "packets not classified", stats.unclassified, 1, REMED_UNCLASSIFIED_COUNT,
-                  remed_unclassified_name);
-    if (stats.fragments.first + stats.fragments.orphans > 0)
+    text_limit(out, &stats);
+    text_counters(out, "packets by reason", report->filter, &by_reason);
+    text_counters(out, "packets not classified", report->filter, &by_unclassified);
+    struct remed_fragments_stats fragments;
+    remed_filter_fragments_stats(report->filter, &fragments, sizeof fragments);
+    if (fragments.first + fragments.orphans > 0)
         fprintf(out, "fragments\n  %12llu  joined to their flow\n  %12llu  without a first\n",
-                PRINTED(stats.fragments.matched), PRINTED(stats.fragments.orphans));
+                PRINTED(fragments.matched), PRINTED(fragments.orphans));
 }

@@ -2,8 +2,14 @@
 """From a frame to a flow, the slow and plain way: the outer tuple, as the documents define it."""
 from collections import namedtuple
 
-Packet = namedtuple("Packet", "source destination sport dport protocol flags seq ack fragment")
+Packet = namedtuple("Packet", "source destination sport dport protocol flags seq ack fragment"
+                              " cookie report signature")
+# flags, seq, ack: TCP's, or those that SCTP's chunks and DCCP's types stand for
 # fragment: None, ("first", identity) or ("later", identity)
+# cookie: part of SCTP's handshake, report: an ICMP error, signature: what a duplicate has in common
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+SCTP_FLAGS = {1: SYN, 2: SYN | ACK, 6: RST | ACK, 7: FIN | ACK, 8: FIN | ACK, 14: FIN | ACK}
+DCCP_FLAGS = {0: SYN, 1: SYN | ACK, 5: FIN | ACK, 6: FIN | ACK, 7: RST | ACK}
 
 
 class Short(Exception):
@@ -167,21 +173,64 @@ def ipv6(data):
     return source, destination, following, mark, rest
 
 
+def number(data, at):
+    return int.from_bytes(data[at : at + 4], "big")
+
+
+def sctp(packet, data):
+    """Flags of all chunks (16 at most); an initiate tag is what the peer's tag acknowledges."""
+    if len(data) < 16:
+        return packet
+    flags, seq, cookie, at = 0, 0, False, 12
+    for _ in range(16):
+        if at + 4 > len(data):
+            break
+        chunk, length = data[at], word(data, at + 2)
+        if length < 4:
+            break
+        flags |= SCTP_FLAGS.get(chunk, ACK)
+        cookie = cookie or chunk in (10, 11)
+        if chunk in (1, 2) and at + 8 <= len(data):
+            seq = (number(data, at + 4) - 1) % 2**32
+        at += (length + 3) // 4 * 4
+    return packet._replace(flags=flags, seq=seq, ack=number(data, 4), cookie=cookie)
+
+
+def dccp(packet, data):
+    if len(data) < 12:
+        return packet
+    flags, seq, ack = DCCP_FLAGS.get(data[8] >> 1 & 15, ACK), 0, 0
+    if data[8] & 1:
+        seq = number(data, 12) if len(data) >= 16 else 0
+        ack = (number(data, 20) + 1) % 2**32 if len(data) >= 24 and flags & ACK else 0
+    return packet._replace(flags=flags, seq=seq, ack=ack)
+
+
+def signature(version, data, rest):
+    """What two sightings of one packet have in common: its IP length, identification and fragment
+    offset, and the first bytes from the transport header on."""
+    own = data[2:8] if version == 4 else data[4:6]
+    return (own, rest[:128], len(rest) > 128) if rest else None
+
+
 def ip(data, quoted=False):
     need(data, 1)
     version = data[0] >> 4
     if version not in (4, 6):
         raise Short()
     source, destination, protocol, mark, rest = ipv4(data) if version == 4 else ipv6(data)
-    plain = Packet(source, destination, 0, 0, protocol, 0, 0, 0, mark)
+    plain = Packet(source, destination, 0, 0, protocol, 0, 0, 0, mark, False, False,
+                   signature(version, data, rest))
     if mark and mark[0] == "later":
         return plain
     if protocol in (6, 17, 33, 132, 136):
         ports = plain._replace(sport=word(rest, 0), dport=word(rest, 2))
         if protocol == 6 and len(rest) >= 14:
             numbers = [int.from_bytes(rest[i : i + 4], "big") for i in (4, 8)]
-            return ports._replace(flags=rest[13] | 0x100, seq=numbers[0], ack=numbers[1])
-        return ports
+            return ports._replace(flags=rest[13], seq=numbers[0], ack=numbers[1])
+        if protocol == 132:
+            return sctp(ports, rest)
+        return dccp(ports, rest) if protocol == 33 else ports
     if protocol in (1, 58):
         need(rest, 1)
         queries = (128, 129) if protocol == 58 else (0, 8, 13, 14, 15, 16, 17, 18)
@@ -196,8 +245,9 @@ def ip(data, quoted=False):
                 return plain
             if quote.fragment and quote.fragment[0] == "later":
                 return plain
-            return Packet(quote.destination, quote.source, quote.dport, quote.sport,
-                          quote.protocol, 0, 0, 0, None)
+            return plain._replace(source=quote.destination, destination=quote.source,
+                                  sport=quote.dport, dport=quote.sport, protocol=quote.protocol,
+                                  report=True)
     return plain
 
 

@@ -1,22 +1,38 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which packets each action copies, by flows kept in plain dictionaries."""
+"""Which packets each action copies, by flows kept in plain dictionaries. What stands here follows
+docs/policy.md, rule by rule, and shares nothing with the library."""
 from . import headers
+from .clock import Clock
 
 SECOND = 10**9
 FIN, SYN, RST, ACK = 1, 2, 4, 16
+CONNECTIONS = (6, 33, 132)
+LONG_AGO = 2**62
 
 
 class Flow:
     def __init__(self, opener, time, protocol):
         self.opener, self.last, self.protocol = opener, time, protocol
-        self.packets, self.bytes = {}, 0
-        self.state, self.fins, self.expected, self.completed = "new", set(), None, False
+        self.packets, self.bytes = {False: 0, True: 0}, {False: 0, True: 0}
+        self.copied = {False: time, True: time}
+        self.state, self.fins, self.talked, self.reset = "new", set(), set(), None
+        self.expected, self.completed = [], False  # of SYN+ACKs: (number, by which side)
+        self.syn, self.reuse = None, False  # the latest SYN: (side, number)
 
     def timeout(self):
-        if self.protocol == 6:
-            return 7440 if self.state in ("new", "open") else 240
-        table = {17: 300, 136: 300, 1: 60, 58: 60, 33: 7440, 132: 7440}
-        return table.get(self.protocol, 600)
+        if self.protocol in CONNECTIONS:
+            return 7440 if self.state == "open" else 240
+        return {17: 300, 136: 300, 1: 60, 58: 60}.get(self.protocol, 600)
+
+    def answers(self, direction, ack):
+        return (self.syn is not None and self.syn[0] != direction
+                and (ack - self.syn[1] - 1) % 2**32 < 2**16)
+
+
+class Event:
+    def __init__(self, flow, direction):
+        self.flow, self.direction = flow, direction
+        self.completes = self.reuse = False
 
 
 class Flows:
@@ -34,79 +50,170 @@ class Flows:
         first, seen = self.fragments.get(identity, (None, 0))
         if first is None or time - seen > 30 * SECOND:
             return None
-        return first._replace(flags=0, fragment=packet.fragment)
+        return first._replace(flags=0, fragment=packet.fragment, signature=None, cookie=False)
 
     def see(self, packet, time, wire):
-        """Returns (flow, direction, completes a handshake)."""
         a, b = (packet.source, packet.sport), (packet.destination, packet.dport)
         key = (min(a, b), max(a, b), packet.protocol)
         direction = a > b
         flow = self.flows.get(key)
-        tcp = packet.flags & 0xFF if packet.flags & 0x100 else 0
+        tcp = packet.flags & 0xFF
         if flow is not None:
             idle = time - flow.last > flow.timeout() * SECOND
-            reopened = flow.state == "closed" and tcp & (SYN | ACK) == SYN
-            if idle or reopened:
+            if idle or flow.state == "closed" and tcp & (SYN | ACK) == SYN:
                 flow = None
+            elif flow.reuse and tcp & SYN and tcp & ACK and flow.answers(direction, packet.ack):
+                before, flow = flow, Flow(not direction, time, packet.protocol)
+                flow.syn, flow.state = before.syn, "syn"
+                flow.packets[not direction] = 1
+                self.flows[key] = flow
         if flow is None:
             flow = self.flows[key] = Flow(direction, time, packet.protocol)
-        flow.last = max(flow.last, time)
-        flow.packets[direction] = flow.packets.get(direction, 0) + 1
-        flow.bytes += wire
-        completes = self.follow(flow, packet, direction, tcp) if tcp else False
-        return flow, direction, completes
-
-    @staticmethod
-    def follow(flow, packet, direction, tcp):
-        completes, was_closed = False, flow.state == "closed"
-        if tcp & SYN and tcp & ACK:
-            expected = ((packet.seq + 1) % 2**32, not direction)
-            if flow.expected != expected:
-                flow.expected, flow.completed = expected, False
-            if flow.state in ("new", "syn"):
-                flow.state = "syn-ack"
-        elif tcp & SYN:
-            if flow.state == "new":
-                flow.state = "syn"
-        else:
-            if (flow.expected == (packet.ack, direction) and not flow.completed and tcp & ACK
-                    and not tcp & RST):
-                completes = flow.completed = True
-            if flow.state in ("syn", "syn-ack") or len(flow.packets) == 2 and flow.state == "new":
-                flow.state = "open"
-        if tcp & RST:
-            flow.state = "closed"
-        elif tcp & FIN and not was_closed:
-            flow.fins.add(direction)
-            flow.state = "closed" if len(flow.fins) == 2 else "closing"
-        return completes
+        if not 0 < flow.last - time <= SECOND:
+            flow.last = time
+        flow.packets[direction] += 1
+        flow.bytes[direction] += wire
+        event = Event(flow, direction)
+        if not packet.report:
+            follow(event, packet, tcp, time)
+        return event
 
 
-def wants(action, amount, packet, seen, wire):
-    flow, direction, completes = seen
-    if action == "first":
-        return sum(flow.packets.values()) <= amount
-    if action == "each":
-        return flow.packets[direction] <= amount
-    if action == "bytes":
-        return flow.bytes - wire < amount
-    tcp = packet.flags & 0xFF if packet.flags & 0x100 else 0
-    if action == "syn":
-        return tcp & (SYN | ACK) == SYN
-    return bool(tcp & SYN) or completes
+def follow(event, packet, tcp, time):
+    flow, direction = event.flow, event.direction
+    was_closed = flow.state == "closed"
+    if tcp & SYN and tcp & ACK:
+        on_syn_ack(flow, packet, direction)
+    elif tcp & SYN:
+        event.reuse = on_syn(flow, packet, direction)
+    else:
+        event.completes = completes(flow, packet, direction, tcp)
+        if not tcp & RST:
+            on_talk(event, time)
+    if tcp & RST:
+        if flow.state != "closed":
+            flow.state, flow.reset = "closed", direction
+    elif tcp & FIN and not was_closed:
+        flow.fins.add(direction)
+        flow.state = "closed" if len(flow.fins) == 2 else "closing"
+
+
+def on_syn(flow, packet, direction):
+    opening, syn = flow.state == "syn", (direction, packet.seq)
+    if flow.state == "new":
+        flow.state = "syn"
+    if flow.syn == syn:
+        return flow.reuse
+    if opening and flow.syn is not None and flow.syn[0] != direction:
+        return False  # a simultaneous open
+    flow.syn, flow.reuse = syn, sum(flow.packets.values()) > 1
+    return flow.reuse
+
+
+def on_syn_ack(flow, packet, direction):
+    number = (packet.seq + 1) % 2**32
+    if not flow.expected or flow.expected[-1] != (number, direction):
+        waiting = flow.expected and not flow.completed and flow.expected[-1][1] == direction
+        flow.expected = ([flow.expected[-1]] if waiting else []) + [(number, direction)]
+        flow.completed = False
+    if flow.state in ("new", "syn"):
+        flow.state = "syn-ack"
+
+
+def completes(flow, packet, direction, tcp):
+    if not flow.expected or flow.completed or not tcp & ACK or tcp & RST:
+        return False
+    if flow.expected[-1][1] == direction:
+        return False
+    room = 2**16 + min(flow.bytes[not direction], 2**24)
+    flow.completed = any((packet.ack - number) % 2**32 < room for number, _side in flow.expected)
+    return flow.completed
+
+
+def on_talk(event, time):
+    flow, direction = event.flow, event.direction
+    flow.talked.add(direction)
+    if flow.state == "closed" and flow.reset == direction:
+        flow.reset = None
+        flow.state = "open" if len(flow.talked) == 2 else "new"
+    if flow.state not in ("new", "syn", "syn-ack"):
+        return
+    if event.completes or len(flow.talked) == 2:
+        if flow.protocol in CONNECTIONS and flow.syn is None and not flow.expected:
+            flow.copied = {False: time - LONG_AGO, True: time - LONG_AGO}
+        flow.state = "open"
+    elif flow.packets[not direction] == 0:
+        flow.state = "new"
+
+
+def wants(rule, packet, event, wire):
+    """What the action and `close` say."""
+    flow, tcp = event.flow, packet.flags & 0xFF
+    if rule.close and tcp & (FIN | RST):
+        return True
+    if rule.action in ("first", "each", "bytes") and event.reuse:
+        return True
+    if rule.action == "first":
+        return sum(flow.packets.values()) <= rule.amount
+    if rule.action == "each":
+        return flow.packets[event.direction] <= rule.amount
+    if rule.action == "bytes":
+        return sum(flow.bytes.values()) - wire < rule.amount
+    if rule.action == "syn":
+        return packet.protocol == 6 and tcp & (SYN | ACK) == SYN
+    if rule.action == "handshake":
+        return bool(tcp & SYN) or packet.cookie or event.completes
+    return False
+
+
+class Selection:
+    """One policy over one capture, with flows of its own: a duplicate is no packet of them."""
+
+    def __init__(self, rule):
+        self.rule, self.flows, self.recent, self.copied = rule, Flows(), {}, []
+
+    def is_duplicate(self, packet, event, time):
+        if self.rule.action == "syn" or packet.signature is None:
+            return False
+        key = (id(event.flow), event.direction, packet.signature)
+        if key in self.recent and abs(time - self.recent[key][0]) <= 5 * 10**6:
+            return True
+        self.recent[key] = (time, event.flow)  # the flow lives as long as its id is in use
+        return False
+
+    def see(self, number, packet, time, wire):
+        packet = self.flows.whole(packet, time)
+        if packet is None:
+            return
+        event = self.flows.see(packet, time, wire)
+        flow, direction = event.flow, event.direction
+        wanted = wants(self.rule, packet, event, wire)
+        if wanted and self.is_duplicate(packet, event, time):
+            flow.packets[direction] -= 1
+            flow.bytes[direction] -= wire
+            return
+        passed = time - flow.copied[direction]
+        due = self.rule.refresh and (passed >= self.rule.refresh or passed < -SECOND)
+        if wanted or due:
+            flow.copied[direction] = time
+            self.copied.append(number)
+
+
+class Rule:
+    def __init__(self, action, amount=0, close=False, refresh=0):
+        self.action, self.amount, self.close = action, amount, close
+        self.refresh = refresh * SECOND
 
 
 def select(capture, policies):
-    """{policy: [packet numbers copied]} for {policy: (action, amount)}."""
-    flows, copied, number = Flows(), {policy: [] for policy in policies}, 0
+    """{policy: [packet numbers copied]} for {policy: Rule}, and how many packets there are."""
+    selections = {policy: Selection(rule) for policy, rule in policies.items()}
+    clock, number = Clock(), 0
     for time, wire, link, data in capture:
         number += 1
+        steady = clock.read(time)
         packet = headers.parse(link, data)
-        packet = flows.whole(packet, time) if packet else None
-        if packet is None:
-            continue
-        seen = flows.see(packet, time, wire)
-        for policy, (action, amount) in policies.items():
-            if wants(action, amount, packet, seen, wire):
-                copied[policy].append(number)
-    return copied, number
+        if packet is not None:
+            for selection in selections.values():
+                selection.see(number, packet, steady, wire)
+    return {policy: selection.copied for policy, selection in selections.items()}, number

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A SPAN that watches a port both ways, or two ports, hands out each packet twice. The copy is told
+ * by what no sender sends twice within a few milliseconds: the same IP identification, length,
+ * transport header (with its checksum) and beginning of the payload, in the same flow. The TTL and
+ * all below IP may differ.
+ *
+ * Only packets that a rule wants are asked about and remembered, in one small table for the whole
+ * filter: of those of the last milliseconds, the oldest of four is forgotten. What was forgotten is
+ * copied twice, no more.
+ *
+ * Threads: belongs to one filter.
+ */
+#ifndef REMED_FILTER_RECENT_H
+#define REMED_FILTER_RECENT_H
+
+#include <remediate/packet.h>
+#include "base/base.h"
+
+#define REMED_RECENT_TIME 5000000u /* ns between a packet and its duplicate, at most */
+#define REMED_RECENT_SETS 1024u
+#define REMED_RECENT_WAYS 4u
+
+struct remed_recent_packet {
+    uint64_t signature; /* 0: none */
+    uint64_t time;      /* steady */
+};
+
+struct remed_recent {
+    struct remed_recent_packet packet[REMED_RECENT_SETS][REMED_RECENT_WAYS];
+};
+
+/* What the packet is known by; 0 when too little of it is there to tell. */
+uint64_t remed_recent_sign(const struct remed_packet *packet, const struct remed_headers *headers,
+                           uint32_t flow, const uint64_t secret[2]);
+bool remed_recent_has(const struct remed_recent *recent, uint64_t signature, uint64_t now);
+void remed_recent_add(struct remed_recent *recent, uint64_t signature, uint64_t now);
+
+#endif
