@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Live: in namespaces, a client, an nftables NAT, a server, and behind `remediate mirror -p 'preset nat'` a
 # host whose kernel tracks connections. The client opens and closes 500 connections a second, and keeps some
-# open. What the standby holds as established must be what lives on the NAT, within 2 %, while it runs and
-# after. RATE, SECONDS_LONG and KEPT change the load.
+# open. What the standby holds as established must be what lives on the NAT, within 2 %, and so must be the
+# number of all entries, while it runs and after. RATE, SECONDS_LONG and KEPT change the load.
+#
+# One connection in ten ends by RST. Its number is exact only for who saw the packet before it, which a standby
+# did not: Linux then keeps the state and gives the entry ten seconds (the time of a closed one). So an entry
+# that has no more than that counts as ended.
 set -eu
 tool=${REMEDIATE:?}
 rate=${RATE:-500} seconds=${SECONDS_LONG:-20} kept=${KEPT:-400}
@@ -52,6 +56,8 @@ done
 for interface in copies sink; do
     ip netns exec "$standby" sysctl -qw net.ipv4.conf.$interface.rp_filter=0
 done
+# As docs/policy.md says: a standby that sees a part of the packets does not check windows.
+ip netns exec "$standby" sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=1
 # Whatever the copies say, the standby takes them as its own, tracks them, and forwards into a sink.
 ip -n "$standby" neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev sink
 ip -n "$standby" route add default via 192.0.2.9 dev sink
@@ -85,15 +91,21 @@ ip netns exec "$client" python3 tests/testbed/churn.py run 198.51.100.9 443 "$ra
 exec 3>"$work/end"
 
 established() {
-    ip netns exec "$1" conntrack -L -p tcp --state ESTABLISHED 2>/dev/null | wc -l
+    ip netns exec "$1" conntrack -L -p tcp --state ESTABLISHED 2>/dev/null | awk '$3 > 10' | wc -l
+}
+entries() {
+    ip netns exec "$1" conntrack -C
 }
 # Both tables are read while connections come and go: one more look tells a difference from a moment's.
 compare() {
     lives=$(established "$nat") holds=$(established "$standby")
-    python3 -c "
-lives, holds = $lives, $holds
-print('$1: the NAT holds', lives, 'established, the standby', holds, '- %.2f %% apart' % (abs(holds - lives) * 100 / max(lives, 1)))
-raise SystemExit(abs(holds - lives) > max(2, lives * 0.02))"
+    python3 - "$1" "$lives" "$holds" "$(entries "$nat")" "$(entries "$standby")" <<'PYTHON'
+import sys
+when, *numbers = sys.argv[1:]
+lives, holds, all_lives, all_holds = map(int, numbers)
+print("%s: established %d on the NAT, %d on the standby; all entries %d and %d" % (when, lives, holds, all_lives, all_holds))
+sys.exit(abs(holds - lives) > max(2, lives * 0.02) or abs(all_holds - all_lives) > max(2, all_lives * 0.02))
+PYTHON
 }
 bad=0
 while ! grep -q "done" "$work/done"; do
@@ -104,10 +116,7 @@ while ! grep -q "done" "$work/done"; do
 done
 sleep 3
 compare "at rest" || bad=$((bad + 1))
-total() {
-    ip netns exec "$1" conntrack -C
-}
-echo "all states: the NAT $(total "$nat"), the standby $(total "$standby"); invalid there: $(ip netns exec "$standby" nft list chain ip track passing |
+echo "invalid on the standby: $(ip netns exec "$standby" nft list chain ip track passing |
     sed -n 's/.*invalid counter \(packets [0-9]*\).*/\1/p')"
 exec 3>&-
 # remediate runs as the child of `ip netns exec`, which becomes it: the signal reaches it
