@@ -54,7 +54,7 @@ struct remed_redis_subscriber {
     char cursor[24];            /* of the scan */
     struct remed_redis_pace pace;
     uint64_t damaged;
-    char damage[160]; /* the first; "" without */
+    char damage[160];              /* the first; "" without */
     char newest[300], id_key[300]; /* keys on the server */
     char lost[200];                /* it can't go on: entries are gone; "" while it can */
 };
