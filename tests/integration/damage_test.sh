@@ -50,7 +50,7 @@ expect() { # WHAT RECORDS TEXT
 first=00000000000000000000.log
 for range in "1 900" "901 1000"; do # the first segment is full then
     # shellcheck disable=SC2086 # two numbers
-    records $range | "$remediate" publish "file://$work/sound?segment=64KiB&compact=0" >/dev/null || exit 1
+    records $range | "$remediate" publish "file://$work/sound?segment=32KiB&compact=0" >/dev/null || exit 1
 done
 last=$(find "$work/sound" -name '*.log' | sort | tail -1)
 last=${last##*/}
