@@ -41,9 +41,10 @@ static bool is_aside(const char *name)
 
 int remed_file_count_aside(int folder, uint64_t *count, char name[REMED_ASIDE_NAME])
 {
-    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), number = errno;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *open = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry = NULL;
+    int number = errno;
     *count = 0;
     if (open == NULL && fd >= 0)
         close(fd);

@@ -201,14 +201,11 @@ static int file_open(void **state, const struct remed_uri *uri,
 }
 
 /* Keeps what is wrong with the id: it hinders nobody but those who come with a position. */
-static int take_id_error(struct file_transport *file, int rc, struct remed_error *error)
+static int take_id_error(struct file_transport *file, int rc, const struct remed_error *error)
 {
     if (rc != REMED_EFORMAT)
         return rc;
-    if (file->id_error.code == 0 && error != NULL) {
-        file->id_error = *error;
-        say(file, REMED_LOG_WARNING, "%s", error->message);
-    }
+    file->id_error = *error;
     return 0;
 }
 
@@ -242,6 +239,8 @@ static int open_writer(struct file_transport *file, struct remed_error *error)
         file->writes = true;
         file->rolled = file->writer.first;
         tell_recovery(file);
+        if (file->id_error.code != 0)
+            say(file, REMED_LOG_WARNING, "%s", file->id_error.message);
         return 0;
     }
     (void)remed_file_writer_close(&file->writer, NULL);
@@ -528,7 +527,7 @@ static size_t file_damage(const void *state, char *text, size_t size)
                           "have seen to it",
                           file->path, file->aside_name);
     else if (file->id_error.code != 0)
-        length = snprintf(text, size, "%s", file->id_error.message);
+        length = snprintf(text, size, "%s", file->id_error.message + sizeof "file: " - 1);
     return (size_t)length;
 }
 

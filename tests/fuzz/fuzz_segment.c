@@ -2,7 +2,8 @@
 /*
  * Segment files: any bytes as the last segment of a folder, by half of them with checksums that are
  * right. A reader must come to an end, and a writer must be able to open the folder, add a record
- * and find it.
+ * and find it, and remove nothing but the beginning of a record at the end; a newer version of the
+ * format is refused by both.
  */
 #include "repository/segment.h"
 
@@ -15,6 +16,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define SECOND 1000000000ull
+
 static char folder[64], uri[128];
 
 static void check(int holds)
@@ -24,7 +27,7 @@ static void check(int holds)
 }
 
 struct seen {
-    int found, caught_up;
+    int found, caught_up, code;
 };
 
 static void on_message(void *context, const struct remed_message *message)
@@ -51,7 +54,7 @@ static void remove_segments(void)
 
 static struct seen read_all(void)
 {
-    struct seen seen = {0, 0};
+    struct seen seen = {0, 0, 0};
     struct remed_transport *transport = NULL;
     struct remed_transport_opts opts;
     remed_transport_opts_init(&opts, sizeof opts);
@@ -60,9 +63,8 @@ static struct seen read_all(void)
         .context = &seen, .message = on_message, .caught_up = on_caught_up};
     check(remed_transport_open(&transport, uri, &opts, NULL) == 0);
     check(remed_transport_subscribe(transport, "begin", NULL) == 0);
-    for (unsigned i = 0; i < 100 && seen.caught_up == 0; i++)
-        if (remed_transport_process(transport, i, NULL) < 0)
-            break;
+    for (unsigned i = 1; i < 100 && seen.caught_up == 0 && seen.code >= 0; i++)
+        seen.code = remed_transport_process(transport, i * SECOND, NULL);
     remed_transport_close(transport, NULL);
     return seen;
 }
@@ -82,6 +84,30 @@ static void mend_checksums(uint8_t *bytes, size_t size)
         for (unsigned i = 0; i < 4; i++)
             bytes[at + 4 + i] = (uint8_t)(sum >> 8 * i);
     }
+}
+
+/* Whether a record may begin within the last bytes before `end`. */
+static int begins_record(const uint8_t *bytes, size_t size, size_t end)
+{
+    for (size_t at = end > REMED_SEGMENT_RECORD ? end - REMED_SEGMENT_RECORD : 0; at <= end; at++)
+        if (memcmp(bytes + at, "RER1", size - at < 4 ? size - at : 4) == 0)
+            return 1;
+    return 0;
+}
+
+/* What there was is there, up to the beginning of a record at the end, in whose place the marker
+ * may be now: it begins as that did. */
+static void check_kept(const char *path, const uint8_t *bytes, size_t size, int has_header)
+{
+    static uint8_t now[65536];
+    size_t same = 0;
+    int fd = open(path, O_RDONLY);
+    check(fd >= 0);
+    ssize_t got = pread(fd, now, sizeof now, has_header ? (off_t)REMED_SEGMENT_HEADER : 0);
+    close(fd);
+    while (same < size && (ssize_t)same < got && now[same] == bytes[same])
+        same++;
+    check(same == size || begins_record(bytes, size, same));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -116,11 +142,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(write(fd, header, sizeof header) == (ssize_t)sizeof header);
     check(write(fd, bytes, size) == (ssize_t)size);
     close(fd);
-    (void)read_all();
+    const struct seen before = read_all();
+    check(before.caught_up || before.code == REMED_EUNSUPPORTED);
     check(remed_transport_open(&transport, uri, &few, NULL) == 0);
-    check(remed_transport_publish(transport, &marker, 0, NULL) == 0);
+    int rc = remed_transport_publish(transport, &marker, 0, NULL);
+    check(rc == (before.caught_up ? 0 : REMED_EUNSUPPORTED));
     check(remed_transport_close(transport, NULL) == 0);
+    check_kept(path, bytes, size, size > 0 && (data[0] & 1) == 0);
     struct seen seen = read_all();
-    check(seen.found && seen.caught_up);
+    check(before.caught_up == 0 || (seen.found && seen.caught_up));
     return 0;
 }
