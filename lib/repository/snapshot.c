@@ -48,6 +48,7 @@ struct snapshot {
     uint8_t *buffer;
     size_t begin, held; /* what lies in it */
     int number;         /* errno of a read that failed */
+    bool ended;         /* all of the file was read */
     size_t position_length;
     uint8_t value[HEAD + REMED_RECORD_MAX]; /* of a record that is written; the position read */
 };
@@ -256,6 +257,7 @@ static bool fill(struct snapshot *snapshot)
         if (got < 0 && errno == EINTR)
             continue;
         snapshot->number = got < 0 ? errno : 0;
+        snapshot->ended = got == 0;
         if (got <= 0)
             return got == 0;
         snapshot->held += (size_t)got;
@@ -273,7 +275,7 @@ static void step(struct snapshot *snapshot, size_t bytes)
 static int next(struct snapshot *snapshot, struct remed_message *message)
 {
     size_t used;
-    if (snapshot->held < WHOLE && !fill(snapshot))
+    if (snapshot->held < WHOLE && !snapshot->ended && !fill(snapshot))
         return REMED_EIO;
     if (snapshot->held == 0)
         return 0;
