@@ -101,7 +101,7 @@ struct remed_flow_info {
 struct remed_flow_stats {
     uint64_t live;     /**< flows in the table now, idle ones not yet swept included */
     uint64_t created;  /**< flows made */
-    uint64_t reopened; /**< of those, on a tuple used again after close */
+    uint64_t reopened; /**< of those, on a tuple used again: closed, or by an answered SYN */
     uint64_t expired;  /**< flows that ended idle */
     uint64_t evicted;  /**< flows ended early, for want of room */
     uint64_t refused;  /**< packets that got no flow; always 0 but for a broken invariant */

@@ -122,6 +122,7 @@ int remed_filter_new(struct remed_filter **filter, const struct remed_policy *po
     if (made == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for the filter");
     made->allocator = allocator;
+    remed_clock_init(&made->clock);
     rc = make_parts(made, policy, &opts, error);
     if (rc < 0) {
         remed_filter_free(made);

@@ -9,7 +9,7 @@
 #define SIGNED_BYTES 128u /* from the transport header on */
 
 uint64_t remed_recent_sign(const struct remed_packet *packet, const struct remed_headers *headers,
-                           uint32_t flow, const uint64_t secret[2])
+                           uint32_t flow, uint64_t began, const uint64_t secret[2])
 {
     uint32_t end = remed_packet_end(packet, headers);
     if (headers->transport >= end || headers->network >= headers->transport)
@@ -19,7 +19,7 @@ uint64_t remed_recent_sign(const struct remed_packet *packet, const struct remed
     uint64_t place = (uint64_t)flow << 1 | headers->direction;
     /* IPv4: length, identification and fragment offset; IPv6: the payload's length */
     uint64_t id = headers->ip_version == 4 ? remed_load64(ip + 2) >> 16 : remed_load16(ip + 4);
-    uint64_t hash = remed_hash_words(place, id, secret);
+    uint64_t hash = remed_hash_words(place ^ began * REMED_HASH_C0, id, secret);
     hash ^= remed_hash_bytes(packet->data + headers->transport,
                              length < SIGNED_BYTES ? length : SIGNED_BYTES, secret);
     return hash != 0 ? hash : 1;

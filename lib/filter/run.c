@@ -98,15 +98,17 @@ static bool is_refresh_due(const struct remed_filter *filter, const struct remed
 /* What was copied a moment ago, seen again: it uses up nothing of its flow. */
 static bool is_duplicate(struct remed_filter *filter, const struct remed_policy_rule *rule,
                          const struct remed_packet *packet, const struct wave *wave, size_t i,
-                         uint32_t flow)
+                         uint32_t flow, const struct remed_sighting *sighting)
 {
     const struct remed_headers *headers = &wave->headers[i];
     if (filter->recent == NULL || !remed_rule_tells_duplicates(rule))
         return false;
-    uint64_t signature = remed_recent_sign(packet, headers, flow, filter->secret);
+    uint64_t began = sighting->record != NULL ? sighting->record->first_seen : 0;
+    uint64_t signature = remed_recent_sign(packet, headers, flow, began, filter->secret);
+    bool is_first = (sighting->events & REMED_EVENT_NEW) != 0; /* of a flow on the same record */
     if (signature == 0)
         return false;
-    if (!remed_recent_has(filter->recent, signature, wave->time[i])) {
+    if (is_first || !remed_recent_has(filter->recent, signature, wave->time[i])) {
         remed_recent_add(filter->recent, signature, wave->time[i]);
         return false;
     }
@@ -122,7 +124,7 @@ static enum remed_reason judge(struct remed_filter *filter, const struct remed_p
 {
     enum remed_reason reason = remed_decide(rule, sighting);
     bool is_told = remed_reason_copies(reason);
-    if (is_told && is_duplicate(filter, rule, packet, wave, i, flow))
+    if (is_told && is_duplicate(filter, rule, packet, wave, i, flow, sighting))
         return REMED_REASON_DUPLICATE;
     if (!is_told && is_refresh_due(filter, rule, flow, wave->headers[i].direction, wave->time[i]))
         reason = REMED_REASON_REFRESH;

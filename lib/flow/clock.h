@@ -41,6 +41,14 @@ struct remed_clock {
     struct remed_clock_offset others[REMED_CLOCK_OFFSETS];
 };
 
+/* The first time read begins it. */
+static inline void remed_clock_init(struct remed_clock *clock)
+{
+    memset(clock, 0, sizeof *clock);
+    clock->last =
+        (uint64_t)1 << 63; /* no time follows it, so that the first one is no fast path's */
+}
+
 uint64_t remed_clock_turn(struct remed_clock *clock, uint64_t time);
 
 /* A packet's steady time. */

@@ -77,6 +77,7 @@ static void set_opts(struct remed_flow_table *table, const struct remed_flow_tab
     table->newcomers = opts->max_flows >= NEWCOMERS ? opts->max_flows / NEWCOMERS : 1;
     table->free_record = REMED_NO_FLOW;
     table->clock = &table->own_clock;
+    remed_clock_init(table->clock);
     for (unsigned i = 0; i < REMED_TIMEOUT_COUNT; i++)
         table->timeout[i] =
             opts->timeout[i] == 0 || opts->timeout[i] > INT64_MAX ? INT64_MAX : opts->timeout[i];

@@ -70,7 +70,7 @@ def dropped(name):
     return int(re.search(r"(\d+) packets dropped by kernel", open(f"{work}/{name}").read()).group(1))
 report = json.load(open(work + "/report.json"))
 source = list(captures.read(work + "/source.pcap"))
-expected, count = selection.select(source, {"p": ("first", 5)})
+expected, count = selection.select(source, {"p": selection.Rule("first", 5)})
 wanted = [source[number - 1][3] for number in expected["p"]]
 arrived = [packet[3] for packet in captures.read(work + "/far.pcap")]
 drops = dict(kernel=report["kernel"]["dropped"], refused=report["refused"], source=dropped("source.txt"), far=dropped("far.txt"))

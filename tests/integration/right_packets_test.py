@@ -20,7 +20,8 @@ POLICIES = {
     "any : first 5": Rule("first", 5), "any : first 20": Rule("first", 20),
     "any : first 3 each": Rule("each", 3), "any : first 5 each": Rule("each", 5),
     "any : first 1kB": Rule("bytes", 1000), "any : first 64kB": Rule("bytes", 64000),
-    "any : syn": Rule("syn"), "any : handshake": Rule("handshake"), "any : close": Rule("close", close=True),
+    "any : syn": Rule("syn"), "any : handshake": Rule("handshake"),
+    "any : close": Rule("close", close=True),
     "any : handshake, close, refresh 1s": Rule("handshake", close=True, refresh=1),
     "any : first 2 each, close, refresh 10s": Rule("each", 2, close=True, refresh=10),
 }
@@ -31,6 +32,8 @@ EXPLAINED = {}
 def explained(path, policy):
     run = subprocess.run([REMEDIATE, "policy", "explain", policy, "-r", path, "--json"] + TABLE,
                          capture_output=True, check=False)
+    if run.returncode < 0:
+        print(f"{path}: '{policy}': ended by signal {-run.returncode}: {run.stderr[-300:]!r}")
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     return [line["packet"] for line in lines if line["copy"]], len(lines)
 

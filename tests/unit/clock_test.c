@@ -12,7 +12,7 @@ static struct remed_clock steady_clock;
 
 static void setup(void)
 {
-    steady_clock = (struct remed_clock){.last = 0};
+    remed_clock_init(&steady_clock);
 }
 
 /* The steady time of a packet's, both in seconds. */
@@ -59,6 +59,15 @@ static void test_a_wild_packet_changes_nothing(void)
     CU_ASSERT_TRUE(is_near(at(10061), 10061));
 }
 
+static void test_a_capture_may_begin_at_zero(void)
+{
+    setup();
+    CU_ASSERT_DOUBLE_EQUAL(at(0), 0, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(at(174), 174, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(at(0), 0, 1e-6); /* a wild one again */
+    CU_ASSERT_TRUE(is_near(at(175), 0) || is_near(at(175), 1));
+}
+
 static void test_two_clocks_by_turns(void)
 {
     for (int ahead = 0; ahead < 2; ahead++) {
@@ -100,6 +109,7 @@ static const struct test_case cases[] = {
     {"right times stay", test_right_times_stay},
     {"a step back goes on", test_a_step_back_goes_on},
     {"a wild packet changes nothing", test_a_wild_packet_changes_nothing},
+    {"a capture may begin at zero", test_a_capture_may_begin_at_zero},
     {"two clocks by turns", test_two_clocks_by_turns},
     {"extreme times do not trap", test_extreme_times_do_not_trap},
     {"due", test_due},

@@ -312,6 +312,30 @@ static void test_batches_do_not_matter(void)
     CU_ASSERT_EQUAL(stats.copied_packets, 23 * 4);
 }
 
+static int no_entropy(void *context, void *bytes, size_t length)
+{
+    (void)context, (void)bytes, (void)length;
+    return -1;
+}
+
+static void test_without_entropy_there_is_no_filter(void)
+{
+    static const char text[] = "any : first 1";
+    const struct remed_entropy entropy = {NULL, no_entropy};
+    struct remed_policy *policy = NULL;
+    struct remed_filter_opts opts;
+    struct remed_error error;
+    remed_filter_opts_init(&opts, sizeof opts);
+    opts.entropy = &entropy;
+    CU_ASSERT_EQUAL_FATAL(remed_policy_parse(&policy, NULL, text, sizeof text - 1, &error), 0);
+    CU_ASSERT_EQUAL(remed_filter_new(&filter, policy, &opts, &error), REMED_EIO);
+    opts.seed[1] = 1; /* a secret of the host's own needs none */
+    CU_ASSERT_EQUAL(remed_filter_new(&filter, policy, &opts, &error), 0);
+    CU_ASSERT_EQUAL(remed_filter_reason_packets(filter, REMED_REASON_COUNT), 0);
+    CU_ASSERT_EQUAL(remed_filter_unclassified_packets(filter, REMED_UNCLASSIFIED_COUNT), 0);
+    remed_policy_free(policy);
+}
+
 static const struct test_case cases[] = {
     {"first counts both directions", test_first_counts_both_directions},
     {"first each counts one direction", test_first_each_counts_one_direction},
@@ -328,6 +352,7 @@ static const struct test_case cases[] = {
     {"limit has shares", test_limit_has_shares},
     {"limit shares are lent", test_limit_shares_are_lent},
     {"unclassified packets", test_unclassified_packets},
+    {"without entropy there is no filter", test_without_entropy_there_is_no_filter},
     {"batches do not matter", test_batches_do_not_matter},
     {NULL, NULL},
 };
