@@ -252,6 +252,7 @@ echo "connections before the first record: descriptors are left for it, and plac
 # exhaust MAX_PER_ADDRESS: 400 connections of 40 addresses at a limit of 128 descriptors, then lines
 exhaust() {
     repository=exhausted$1
+    # shellcheck disable=SC3045 # dash and bash have it
     (ulimit -n 128 && exec "$remediate" listen "syslog+tcp://127.0.0.1:$tcp" --max-per-address "$1" --rules ulogd2 \
         --json "file://$work/$repository" >"$work/exhausted.out" 2>"$work/exhausted.err") &
     echo $! >"$work/exhausted.pid"
@@ -363,6 +364,7 @@ else
 fi
 
 echo "standard input that can't be read is no end; one that is closed neither"
+# shellcheck disable=SC2016 # it is expanded by eval
 for input in 'exec <"$work"' 'exec <&-'; do
     code=0
     (eval "$input"; exec "$remediate" listen - --rules ulogd2 "file://$work/bad" >"$work/bad.out" 2>"$work/bad.err") || code=$?
