@@ -152,8 +152,10 @@ static int compile_number(struct remed_compiler *compiler, struct remed_expressi
     return remed_relation_read(compiler, &left, expression);
 }
 
+/* Behind a group, a value without a head takes over what stood before the group, as in libpcap. */
 static int compile_parenthesis(struct remed_compiler *compiler, struct remed_expression *expression)
 {
+    const struct remed_qualifiers before = compiler->qualifiers;
     remed_lexer_next(compiler->lexer);
     int rc = write_text(compiler, "(");
     compiler->groups++;
@@ -166,6 +168,7 @@ static int compile_parenthesis(struct remed_compiler *compiler, struct remed_exp
         return remed_expected(compiler->lexer, compiler->error, "'and', 'or' or ')'");
     remed_lexer_next(compiler->lexer);
     int written = write_text(compiler, ")");
+    compiler->qualifiers = before;
     if (written < 0)
         return written;
     return rc == TERM_IS_NUMBER ? compile_number(compiler, expression) : 0;

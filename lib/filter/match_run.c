@@ -107,7 +107,7 @@ static enum remed_answer address4_at(const struct remed_view *view, const struct
 static enum remed_answer address6_at(const struct remed_view *view, const struct remed_test *test,
                                      uint32_t offset)
 {
-    for (unsigned word = 4; word-- > 0;) {
+    for (unsigned word = 0; word < 4; word++) {
         uint32_t found;
         if (!remed_view32(view, offset + 4 * word, &found))
             return REMED_ANSWER_BEYOND;

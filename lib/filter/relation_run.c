@@ -17,6 +17,8 @@ static bool step_load(const struct remed_view *view, const struct remed_test *te
         offset = 0; /* as for a frame: what is around the innermost packet does not shift */
     else if (step->base == REMED_BASE_PPP)
         base = view->link.payload;
+    else if (step->base >= REMED_BASE_NETWORK && view->link.status == REMED_LINK_TRUNCATED)
+        return false;
     else if (step->base >= REMED_BASE_NETWORK)
         base = remed_view_payload(view, test);
     if (step->base == REMED_BASE_TRANSPORT) {

@@ -24,7 +24,8 @@
 enum remed_link_status {
     REMED_LINK_OK = 0,
     REMED_LINK_UNKNOWN,  /* no decoder for the link type */
-    REMED_LINK_TRUNCATED /* the captured bytes end within the link header */
+    REMED_LINK_TRUNCATED, /* the captured bytes end within the link header, before its type */
+    REMED_LINK_CUT        /* they end behind its type: what it says of its payload is known */
 };
 
 struct remed_link {

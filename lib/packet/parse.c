@@ -79,6 +79,10 @@ void remed_parse_ppp(const struct remed_frame *frame, uint32_t offset,
     }
     struct remed_link link;
     remed_link_decode(frame->data + offset, frame->captured - offset, REMED_LINK_PPP, &link);
+    if (link.status != REMED_LINK_OK) {
+        headers->unclassified = REMED_UNCLASSIFIED_LINK_TRUNCATED;
+        return;
+    }
     remed_parse_ethertype(frame, offset + link.payload, link.protocol, headers);
 }
 
@@ -152,7 +156,7 @@ static __attribute__((noinline)) void parse_slowly(const struct remed_packet *pa
     remed_link_decode(packet->data, packet->captured, packet->link_type, &link);
     if (link.status == REMED_LINK_UNKNOWN)
         headers->unclassified = REMED_UNCLASSIFIED_LINK_TYPE;
-    else if (link.status == REMED_LINK_TRUNCATED)
+    else if (link.status != REMED_LINK_OK)
         headers->unclassified = REMED_UNCLASSIFIED_LINK_TRUNCATED;
     else if (packet->link_type == REMED_LINK_ETHERNET)
         remed_parse_ethernet(&frame, 0, headers);
