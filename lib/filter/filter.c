@@ -19,6 +19,7 @@
 #include "filter/rules.h"
 
 #define WAVE REMED_FLOW_BATCH
+#define ANY_FRAGMENT (REMED_HEADERS_FRAGMENT | REMED_HEADERS_OUTER_FRAGMENT)
 
 struct remed_filter {
     struct remed_rules rules;
@@ -187,8 +188,8 @@ static inline void open_packet(struct remed_filter *filter, const struct remed_p
 {
     struct remed_headers *headers = &wave->headers[i];
     unsigned unclassified = remed_packet_parse(packet, filter->scope, headers);
-    if (REMED_UNLIKELY((headers->flags & REMED_HEADERS_FRAGMENT) != 0))
-        unclassified = remed_fragments_track(filter->fragments, headers, packet->time);
+    if (REMED_UNLIKELY((headers->flags & ANY_FRAGMENT) != 0))
+        unclassified = remed_fragments_track_packet(filter->fragments, packet, headers);
     uint32_t rule = filter->single ? 0 : first_match(filter, packet, headers);
     wave->rule[i] = rule;
     wave->tracked[i] =
