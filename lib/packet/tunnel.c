@@ -108,14 +108,15 @@ static bool open_vxlan(const struct remed_frame *frame, uint32_t at, struct insi
     return true;
 }
 
-/* The generic extension: a flag says that the last byte of the first word names what is inside. */
+/* The generic extension: the last byte of the first word names what is inside. Some senders leave
+ * out the flag that says so. */
 static bool open_vxlan_gpe(const struct remed_frame *frame, uint32_t at, struct inside *inside)
 {
-    if (!remed_holds(frame, at, 8))
+    if (!remed_holds(frame, at, 8) || (frame->data[at] & 0x0c) == 0)
         return false;
-    if ((frame->data[at] & 0x04) == 0)
-        return open_vxlan(frame, at, inside);
     unsigned next = frame->data[at + 3];
+    if (next == 0)
+        return open_vxlan(frame, at, inside);
     return take_next_protocol(next == 7 ? 5 : next, at + 8, inside); /* 7: MPLS, here alone */
 }
 
@@ -179,18 +180,35 @@ static bool open_teredo(const struct remed_frame *frame, uint32_t at, struct ins
     return true;
 }
 
-/* What only the port that is spoken to tells. */
-static bool open_by_destination(const struct remed_frame *frame, unsigned port, uint32_t payload,
-                                struct inside *inside)
+/* Ports of either end: some senders answer from the port that they were spoken to. */
+static bool open_by_port(const struct remed_frame *frame, unsigned port, uint32_t payload,
+                         struct inside *inside)
 {
     switch (port) {
     case 4789:
-    case 8472:
         return open_vxlan(frame, payload, inside);
     case 4790:
         return open_vxlan_gpe(frame, payload, inside);
     case 6081:
         return open_geneve(frame, payload, inside);
+    case 2152:
+        return open_gtp(frame, payload, inside);
+    case 3544:
+        return open_teredo(frame, payload, inside);
+    case 1701:
+        return open_l2tp(frame, payload, inside);
+    default:
+        return false;
+    }
+}
+
+/* What only the port that is spoken to tells. */
+static bool open_by_destination(const struct remed_frame *frame, unsigned port, uint32_t payload,
+                                struct inside *inside)
+{
+    switch (port) {
+    case 8472:
+        return open_vxlan(frame, payload, inside);
     case 4754:
         return open_gre(frame, payload, inside);
     case 6635:
@@ -210,15 +228,9 @@ static bool open_udp(const struct remed_frame *frame, const struct remed_network
     const uint8_t *udp = frame->data + network->transport;
     unsigned source = remed_load16(udp), destination = remed_load16(udp + 2);
     uint32_t payload = network->transport + 8;
-    if (open_by_destination(frame, destination, payload, inside))
-        return true;
-    if (destination == 2152 || source == 2152)
-        return open_gtp(frame, payload, inside);
-    if (destination == 3544 || source == 3544)
-        return open_teredo(frame, payload, inside);
-    if (destination == 1701 || source == 1701)
-        return open_l2tp(frame, payload, inside);
-    return false;
+    return open_by_destination(frame, destination, payload, inside) ||
+           open_by_port(frame, destination, payload, inside) ||
+           open_by_port(frame, source, payload, inside);
 }
 
 static bool find_inside(const struct remed_frame *frame, const struct remed_network *network,

@@ -259,6 +259,8 @@ static void primitive(char *text, size_t size, bool tags)
         port(text, size);
     else if (which < 10)
         snprintf(text, size, "%s %u", chance(2) ? "less" : "greater", chance(1600));
+    else if (chance(4) == 0)
+        snprintf(text, size, "%s", chance(2) ? "mpls" : "pppoes");
     else if (chance(3) == 0)
         snprintf(text, size, "vlan %u", chance(200));
     else
