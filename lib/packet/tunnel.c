@@ -67,6 +67,16 @@ static bool open_gre1(const struct remed_frame *frame, uint32_t at, uint32_t fla
     return inside->type == ETHERTYPE_PPTP && remed_holds(frame, at, 8);
 }
 
+/* Cisco MetaData behind GRE names what follows first, where behind Ethernet it does so last. */
+static bool open_metadata(const struct remed_frame *frame, struct inside *inside)
+{
+    if (!remed_holds(frame, inside->offset, 8))
+        return false;
+    inside->type = remed_load16(frame->data + inside->offset);
+    inside->offset += 8;
+    return true;
+}
+
 static bool open_gre(const struct remed_frame *frame, uint32_t at, struct inside *inside)
 {
     if (!remed_holds(frame, at, 4))
@@ -82,7 +92,7 @@ static bool open_gre(const struct remed_frame *frame, uint32_t at, struct inside
     inside->offset = at + 4 + (checksum ? 4 : 0) + (key ? 4 : 0) + (sequence ? 4 : 0);
     if (inside->type == ETHERTYPE_ERSPAN || inside->type == ETHERTYPE_ERSPAN3)
         return open_erspan(frame, sequence, inside);
-    return true;
+    return inside->type != REMED_ETHERTYPE_METADATA || open_metadata(frame, inside);
 }
 
 /* The numbering that VXLAN-GPE and NSH share. */

@@ -347,6 +347,13 @@ static inline void gre_nsh(struct pile *p)
     udp(p);
 }
 
+static inline void gre_metadata(struct pile *p)
+{
+    pile_gre_in(p, 0x2000, 0x8909);
+    PILE_ADD(p, 8, 0, 1, 1, 0, 1, 0, 9);
+    bare_ip(p);
+}
+
 static inline void eoip(struct pile *p)
 {
     pile_ethernet(p, 0x800);
