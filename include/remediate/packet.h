@@ -6,13 +6,15 @@
  * A packet is classified by one network header and one transport header. With
  * ::REMED_SCOPE_OUTER that is the first IP header behind the link layer (VLAN tags, MPLS labels and
  * PPPoE are link layer here); with ::REMED_SCOPE_INNER it is the last one, behind IPIP, 6in4, GRE,
- * VXLAN, Geneve and GTP-U. An ICMP error belongs to the flow that it quotes.
+ * ERSPAN, VXLAN, Geneve, GTP-U and others (docs/packet.md). An ICMP error belongs to the flow that it
+ * quotes.
  *
  * Threads: functions without a handle keep no state; a fragment table belongs to one thread.
  */
 #ifndef REMEDIATE_PACKET_H
 #define REMEDIATE_PACKET_H
 
+#include <remediate/entropy.h>
 #include <remediate/error.h>
 #include <remediate/memory.h>
 #include <remediate/flow_key.h>
@@ -95,7 +97,8 @@ enum remed_headers_flag {
     REMED_HEADERS_LATER_FRAGMENT = 1 << 1, /**< a fragment with no transport header */
     REMED_HEADERS_ICMP_ERROR = 1 << 2,     /**< the key is that of the quoted packet */
     REMED_HEADERS_TCP = 1 << 3,            /**< tcp_flags, tcp_sequence and tcp_ack are set */
-    REMED_HEADERS_TUNNEL = 1 << 4          /**< the key is that of a packet within a tunnel */
+    REMED_HEADERS_TUNNEL = 1 << 4,         /**< the key is that of a packet within a tunnel */
+    REMED_HEADERS_OUTER_FRAGMENT = 1 << 5  /**< `around` is set: the tunnel is a first fragment */
 };
 
 /** TCP flags as in the header (RFC 9293, 3.1). */
@@ -127,6 +130,8 @@ struct remed_headers {
     uint8_t tcp_flags;          /**< enum remed_tcp_flag */
     uint8_t flags;              /**< enum remed_headers_flag */
     uint8_t unclassified;       /**< enum remed_unclassified; 0: the key is valid */
+    uint32_t around;            /**< with ::REMED_HEADERS_OUTER_FRAGMENT: offset of the outermost IP
+                                     header around the classifying one that is a first fragment */
 };
 
 /**
@@ -144,7 +149,12 @@ REMED_API enum remed_unclassified remed_packet_parse(const struct remed_packet *
 /** Names a reason for reports and JSON ("not-ip"). @param reason any value @return static string */
 REMED_API const char *remed_unclassified_name(unsigned reason);
 
-/** Later fragments find the flow of the first by this table of fixed size (RFC 791, RFC 8200). */
+/**
+ * Later fragments find the flow of the first by this table of fixed size (RFC 791, RFC 8200). A
+ * datagram stands in one of four places, which a secret chooses; when all are taken, the one that was
+ * remembered first is forgotten and counted. So a call costs the same whatever strangers send, but a
+ * flood of first fragments makes the table forget datagrams before their later fragments come.
+ */
 struct remed_fragments;
 
 /** Options of a fragment table. */
@@ -153,8 +163,9 @@ struct remed_fragments_opts {
     uint32_t capacity;    /**< datagrams remembered at once, 1 to 2^20; default 4,096 */
     uint32_t reserved;    /**< zero */
     uint64_t timeout;     /**< ns that a datagram is remembered; default 30 s (RFC 791: 15 s and up) */
-    uint64_t seed;        /**< seeds the hash; 0 is a seed like any other */
+    uint64_t seed;        /**< secret of the hash; 0: one is drawn (see entropy.h) */
     const struct remed_allocator *allocator; /**< NULL: malloc */
+    const struct remed_entropy *entropy; /**< where a secret is drawn from; NULL: the system's */
 };
 
 /** Counters of a fragment table. */
@@ -172,14 +183,15 @@ REMED_API void remed_fragments_opts_init(struct remed_fragments_opts *opts, size
  * @param[out] fragments the table, to be freed with remed_fragments_free(); not NULL
  * @param opts options, NULL for the defaults
  * @param error filled on failure; may be NULL
- * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM
+ * @return 0; ::REMED_EINVAL for an option out of range; ::REMED_ENOMEM; ::REMED_EIO when there are no
+ *         random bytes for the secret
  */
 REMED_API int remed_fragments_new(struct remed_fragments **fragments,
                                   const struct remed_fragments_opts *opts,
                                   struct remed_error *error);
 /**
  * Remembers a first fragment, or completes the key of a later one. Does nothing for other packets.
- * No allocation.
+ * A time that goes back forgets nothing, and what it makes younger ages from there. No allocation.
  * @param fragments not NULL
  * @param headers as remed_packet_parse() left them; for a later fragment whose first is known the
  *        key is completed and `unclassified` becomes 0
@@ -189,6 +201,17 @@ REMED_API int remed_fragments_new(struct remed_fragments **fragments,
 REMED_API enum remed_unclassified remed_fragments_track(struct remed_fragments *fragments,
                                                         struct remed_headers *headers,
                                                         uint64_t time);
+/**
+ * As remed_fragments_track(), for the headers of a packet that is at hand: of a tunnel whose first
+ * fragment this is, the later fragments find the flow inside it too. No allocation.
+ * @param fragments not NULL
+ * @param packet the packet that was parsed; not NULL
+ * @param headers as remed_packet_parse() left them for that packet; changed as above
+ * @return `headers->unclassified` afterwards
+ */
+REMED_API enum remed_unclassified remed_fragments_track_packet(struct remed_fragments *fragments,
+                                                               const struct remed_packet *packet,
+                                                               struct remed_headers *headers);
 /** Reads the counters. @param fragments not NULL @param[out] stats not NULL @param size sizeof *stats */
 REMED_API void remed_fragments_stats(const struct remed_fragments *fragments,
                                      struct remed_fragments_stats *stats, size_t size);

@@ -28,13 +28,13 @@ unsigned remed_read_ipv4(const char *text, size_t length, uint32_t *address)
     return parts;
 }
 
-/* One group of up to four hexadecimal digits; 0 when there is none. */
-static size_t read_group(const char *text, size_t length, unsigned *group)
+/* Up to `most` hexadecimal digits; returns how many there are. */
+static size_t read_hex(const char *text, size_t length, size_t most, unsigned *value)
 {
     size_t digits = 0;
-    *group = 0;
-    while (digits < length && digits < 4 && remed_hex_digit(text[digits]) >= 0)
-        *group = *group << 4 | (unsigned)remed_hex_digit(text[digits++]);
+    *value = 0;
+    while (digits < length && digits < most && remed_hex_digit(text[digits]) >= 0)
+        *value = *value << 4 | (unsigned)remed_hex_digit(text[digits++]);
     return digits;
 }
 
@@ -64,7 +64,7 @@ bool remed_read_ipv6(const char *text, size_t length, uint8_t address[16])
             break;
         }
         unsigned group;
-        size_t digits = read_group(text + at, length - at, &group);
+        size_t digits = read_hex(text + at, length - at, 4, &group);
         if (digits == 0)
             return false;
         address[filled++] = (uint8_t)(group >> 8);
@@ -86,4 +86,45 @@ bool remed_read_ipv6(const char *text, size_t length, uint8_t address[16])
     if (gap != 17)
         spread(address, filled, gap);
     return true;
+}
+
+/* `groups` groups of 12 / groups digits at most; a mark between all of them, the same everywhere.
+ */
+static bool read_mac_groups(const char *text, size_t length, unsigned groups, uint8_t address[6])
+{
+    const unsigned width = 6 / groups; /* bytes of a group */
+    const char *end = text + length;
+    char mark = '\0';
+    for (unsigned i = 0; i < groups; i++) {
+        unsigned value;
+        size_t digits = read_hex(text, (size_t)(end - text), 2 * (size_t)width, &value);
+        if (digits == 0)
+            return false;
+        text += digits;
+        for (unsigned byte = 0; byte < width; byte++)
+            address[i * width + byte] = (uint8_t)(value >> (8 * (width - 1 - byte)));
+        if (i + 1 == groups)
+            break;
+        bool is_mark =
+            text < end && (*text == '.' || (groups == 6 && (*text == ':' || *text == '-')));
+        if (!is_mark || (mark != '\0' && *text != mark))
+            return false;
+        mark = *text++;
+    }
+    return text == end;
+}
+
+bool remed_read_mac(const char *text, size_t length, uint8_t address[6])
+{
+    if (length == 12 && memchr(text, '.', length) == NULL && memchr(text, '-', length) == NULL &&
+        memchr(text, ':', length) == NULL) {
+        for (unsigned i = 0; i < 6; i++) {
+            unsigned value;
+            if (read_hex(text + 2 * (size_t)i, 2, 2, &value) != 2)
+                return false;
+            address[i] = (uint8_t)value;
+        }
+        return true;
+    }
+    return read_mac_groups(text, length, 6, address) || read_mac_groups(text, length, 3, address);
 }

@@ -2,6 +2,8 @@
 /* The lexer of lexer.h. Threads: a lexer belongs to one parse. */
 #include "filter/lexer.h"
 
+#define MAX_WORD 256u /* more than any address, name or number has */
+
 void remed_lexer_init(struct remed_lexer *lexer, const char *text, size_t length)
 {
     *lexer = (struct remed_lexer){.at = text, .end = text + length, .line = 1, .column = 1};
@@ -37,6 +39,17 @@ static bool is_ipv6_word(const char *text, size_t length)
     return remed_read_ipv6(text, slash != NULL ? (size_t)(slash - text) : length, address);
 }
 
+/* Bytes of an Ethernet address with colons that the text begins with; 0 without one. */
+static size_t mac_length(const char *text, size_t length)
+{
+    unsigned colons = 0;
+    size_t end = 0;
+    uint8_t address[6];
+    while (end < length && (text[end] != ':' || ++colons < 6))
+        end++;
+    return colons >= 5 && remed_read_mac(text, end, address) ? end : 0;
+}
+
 /* How much of a run of word bytes is the next word; 0 when the run begins with the rule's colon. */
 static size_t cut_at_colon(const char *text, size_t length)
 {
@@ -45,14 +58,44 @@ static size_t cut_at_colon(const char *text, size_t length)
         return length;
     if (text[length - 1] == ':' && is_ipv6_word(text, length - 1))
         return length - 1;
-    return (size_t)(colon - text);
+    size_t mac = mac_length(text, length);
+    if (mac != 0)
+        return mac;
+    /* More than one colon: an address that is wrong, to be named whole. */
+    bool is_rule = memchr(colon + 1, ':', length - 1 - (size_t)(colon - text)) == NULL;
+    return is_rule ? (size_t)(colon - text) : length;
+}
+
+/* `len/4` is three words, `10.0.0.0/8` and `fe80::/10` are one. */
+static size_t cut_at_slash(const char *text, size_t length)
+{
+    const char *slash = memchr(text, '/', length);
+    bool is_number = *text >= '0' && *text <= '9';
+    if (slash == NULL || is_number || is_ipv6_word(text, length))
+        return length;
+    return (size_t)(slash - text);
+}
+
+static size_t word_length(const char *at, const char *end)
+{
+    size_t run = 0;
+    while (at + run < end && run < MAX_WORD && is_word_byte(at[run]))
+        run++;
+    const char *percent = memchr(at, '%', run);
+    if (percent != NULL)
+        run = (size_t)(percent - at);
+    if (run == 0 || *at == '-' || *at == '/')
+        return 0;
+    return cut_at_slash(at, cut_at_colon(at, run));
 }
 
 static size_t mark_length(const char *at, const char *end)
 {
-    if ((*at == '&' || *at == '|') && end - at >= 2 && at[1] == *at)
-        return 2;
-    return *at == '(' || *at == ')' || *at == '!' || *at == ',' || *at == ':' ? 1 : 0;
+    static const char doubled[][3] = {"&&", "||", "==", "!=", "<=", ">=", "<<", ">>"};
+    for (size_t i = 0; i < sizeof doubled / sizeof *doubled; i++)
+        if (end - at >= 2 && memcmp(at, doubled[i], 2) == 0)
+            return 2;
+    return memchr("()[]!,:+-*/%&|^=<>", *at, 18) != NULL ? 1 : 0;
 }
 
 static void take(struct remed_lexer *lexer, enum remed_token_kind kind, size_t length)
@@ -77,15 +120,20 @@ void remed_lexer_next(struct remed_lexer *lexer)
         }
         return;
     }
-    size_t run = 0;
-    while (lexer->at + run < lexer->end && is_word_byte(lexer->at[run]))
-        run++;
-    size_t word = run > 0 ? cut_at_colon(lexer->at, run) : 0;
+    size_t word = word_length(lexer->at, lexer->end);
     size_t mark = mark_length(lexer->at, lexer->end);
     if (word > 0)
         take(lexer, REMED_TOKEN_WORD, word);
     else
         take(lexer, mark > 0 ? REMED_TOKEN_MARK : REMED_TOKEN_BAD, mark > 0 ? mark : 1);
+}
+
+void remed_lexer_cut(struct remed_lexer *lexer, size_t length)
+{
+    size_t back = lexer->token.length - length;
+    lexer->at -= back;
+    lexer->column -= (uint32_t)back;
+    lexer->token.length = length;
 }
 
 bool remed_token_is(const struct remed_token *token, const char *text)

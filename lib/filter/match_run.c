@@ -7,9 +7,7 @@
  *
  * Threads: no state.
  */
-#include "filter/match.h"
-
-#include "packet/link.h"
+#include "filter/view.h"
 
 #define ETHERTYPE_ARP 0x0806u
 #define ETHERTYPE_RARP 0x8035u
@@ -17,60 +15,22 @@
 #define PPP_IPV6 0x0057u
 #define PPP_MPLS 0x0281u
 
-enum answer { NO = 0, YES = 1, BEYOND = 2 };
-
-struct view {
-    const struct remed_packet *packet;
-    const struct remed_headers *headers;
-    struct remed_link link;
-    bool inner; /* read from the classifying IP header on; nothing shifts */
-};
-
-static bool load8(const struct view *view, uint32_t offset, uint32_t *value)
-{
-    if (offset >= view->packet->captured)
-        return false;
-    *value = view->packet->data[offset];
-    return true;
-}
-
-static bool load16(const struct view *view, uint32_t offset, uint32_t *value)
-{
-    uint32_t captured = view->packet->captured;
-    if (offset > captured || captured - offset < 2)
-        return false;
-    *value = remed_load16(view->packet->data + offset);
-    return true;
-}
-
-static bool load32(const struct view *view, uint32_t offset, uint32_t *value)
-{
-    uint32_t captured = view->packet->captured;
-    if (offset > captured || captured - offset < 4)
-        return false;
-    *value = remed_load32(view->packet->data + offset);
-    return true;
-}
-
-static uint32_t payload_of(const struct view *view, const struct remed_test *test)
-{
-    return view->link.payload + (view->inner ? 0 : test->shift);
-}
-
 /* Below MPLS nothing names the payload: the last label must be the stack's bottom, and IP's version
  * is the payload's first nibble. */
-static enum answer is_below_mpls(const struct view *view, uint32_t payload, uint32_t type)
+static enum remed_answer is_below_mpls(const struct remed_view *view, uint32_t payload,
+                                       uint32_t type)
 {
     uint32_t bottom, version;
-    if (!load8(view, payload - 2, &bottom))
-        return BEYOND;
+    if (!remed_view8(view, payload - 2, &bottom))
+        return REMED_ANSWER_BEYOND;
     if ((bottom & 1) == 0)
-        return NO;
+        return REMED_ANSWER_NO;
     if (type != REMED_ETHERTYPE_IPV4 && type != REMED_ETHERTYPE_IPV6)
-        return NO;
-    if (!load8(view, payload, &version))
-        return BEYOND;
-    return version >> 4 == (type == REMED_ETHERTYPE_IPV4 ? 4u : 6u) ? YES : NO;
+        return REMED_ANSWER_NO;
+    if (!remed_view8(view, payload, &version))
+        return REMED_ANSWER_BEYOND;
+    return version >> 4 == (type == REMED_ETHERTYPE_IPV4 ? 4u : 6u) ? REMED_ANSWER_YES
+                                                                    : REMED_ANSWER_NO;
 }
 
 static uint32_t to_ppp(uint32_t type)
@@ -78,99 +38,103 @@ static uint32_t to_ppp(uint32_t type)
     return type == REMED_ETHERTYPE_IPV4   ? PPP_IPV4
            : type == REMED_ETHERTYPE_IPV6 ? PPP_IPV6
            : type == REMED_ETHERTYPE_MPLS ? PPP_MPLS
-                                          : REMED_ETHERTYPE_NONE;
+                                          : type;
 }
 
 /* Whether the payload of the test's layer has an EtherType. */
-static enum answer is_type(const struct view *view, const struct remed_test *test, uint32_t type)
+static enum remed_answer is_type(const struct remed_view *view, const struct remed_test *test,
+                                 uint32_t type)
 {
     uint32_t found;
     if (view->inner || test->layer == REMED_LAYER_LINK) {
         if (view->link.status == REMED_LINK_TRUNCATED)
-            return BEYOND;
-        return view->link.protocol == type ? YES : NO;
+            return REMED_ANSWER_BEYOND;
+        return view->link.protocol == type ? REMED_ANSWER_YES : REMED_ANSWER_NO;
     }
-    uint32_t payload = payload_of(view, test);
+    uint32_t payload = remed_view_payload(view, test);
     if (test->layer == REMED_LAYER_MPLS)
         return is_below_mpls(view, payload, type);
-    if (!load16(view, payload - 2, &found))
-        return BEYOND;
-    return found == (test->layer == REMED_LAYER_PPP ? to_ppp(type) : type) ? YES : NO;
+    if (!remed_view16(view, payload - 2, &found))
+        return REMED_ANSWER_BEYOND;
+    return found == (test->layer == REMED_LAYER_PPP ? to_ppp(type) : type) ? REMED_ANSWER_YES
+                                                                           : REMED_ANSWER_NO;
 }
 
-static enum answer is_ipv6_protocol(const struct view *view, uint32_t ip, uint32_t protocol)
+static enum remed_answer is_ipv6_protocol(const struct remed_view *view, uint32_t ip,
+                                          uint32_t protocol)
 {
     uint32_t next;
-    if (!load8(view, ip + 6, &next))
-        return BEYOND;
+    if (!remed_view8(view, ip + 6, &next))
+        return REMED_ANSWER_BEYOND;
     if (next == protocol)
-        return YES;
+        return REMED_ANSWER_YES;
     if (next != 44)
-        return NO;
-    if (!load8(view, ip + 40, &next))
-        return BEYOND;
-    return next == protocol ? YES : NO;
+        return REMED_ANSWER_NO;
+    if (!remed_view8(view, ip + 40, &next))
+        return REMED_ANSWER_BEYOND;
+    return next == protocol ? REMED_ANSWER_YES : REMED_ANSWER_NO;
 }
 
-static enum answer run_protocol(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_protocol(const struct remed_view *view, const struct remed_test *test)
 {
-    uint32_t ip = payload_of(view, test), protocol;
+    uint32_t ip = remed_view_payload(view, test), protocol;
     if ((test->families & REMED_FAMILY_IPV4) != 0) {
-        enum answer is_ip = is_type(view, test, REMED_ETHERTYPE_IPV4);
-        if (is_ip == BEYOND)
-            return BEYOND;
-        if (is_ip == YES) {
-            if (!load8(view, ip + 9, &protocol))
-                return BEYOND;
-            return protocol == test->low ? YES : NO;
+        enum remed_answer is_ip = is_type(view, test, REMED_ETHERTYPE_IPV4);
+        if (is_ip == REMED_ANSWER_BEYOND)
+            return REMED_ANSWER_BEYOND;
+        if (is_ip == REMED_ANSWER_YES) {
+            if (!remed_view8(view, ip + 9, &protocol))
+                return REMED_ANSWER_BEYOND;
+            return protocol == test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
         }
     }
     if ((test->families & REMED_FAMILY_IPV6) == 0)
-        return NO;
-    enum answer is_ip6 = is_type(view, test, REMED_ETHERTYPE_IPV6);
-    return is_ip6 == YES ? is_ipv6_protocol(view, ip, test->low) : is_ip6;
+        return REMED_ANSWER_NO;
+    enum remed_answer is_ip6 = is_type(view, test, REMED_ETHERTYPE_IPV6);
+    return is_ip6 == REMED_ANSWER_YES ? is_ipv6_protocol(view, ip, test->low) : is_ip6;
 }
 
-static enum answer address4_at(const struct view *view, const struct remed_test *test,
-                               uint32_t offset)
+static enum remed_answer address4_at(const struct remed_view *view, const struct remed_test *test,
+                                     uint32_t offset)
 {
     uint32_t found;
-    if (!load32(view, offset, &found))
-        return BEYOND;
-    return (found & remed_load32(test->mask)) == remed_load32(test->address) ? YES : NO;
+    if (!remed_view32(view, offset, &found))
+        return REMED_ANSWER_BEYOND;
+    return (found & remed_load32(test->mask)) == remed_load32(test->address) ? REMED_ANSWER_YES
+                                                                             : REMED_ANSWER_NO;
 }
 
-static enum answer address6_at(const struct view *view, const struct remed_test *test,
-                               uint32_t offset)
+static enum remed_answer address6_at(const struct remed_view *view, const struct remed_test *test,
+                                     uint32_t offset)
 {
-    for (unsigned word = 4; word-- > 0;) {
+    for (unsigned word = 0; word < 4; word++) {
         uint32_t found;
-        if (!load32(view, offset + 4 * word, &found))
-            return BEYOND;
+        if (!remed_view32(view, offset + 4 * word, &found))
+            return REMED_ANSWER_BEYOND;
         if ((found & remed_load32(test->mask + 4 * word)) != remed_load32(test->address + 4 * word))
-            return NO;
+            return REMED_ANSWER_NO;
     }
-    return YES;
+    return REMED_ANSWER_YES;
 }
 
-typedef enum answer (*look_fn)(const struct view *view, const struct remed_test *test,
-                               uint32_t offset);
+typedef enum remed_answer (*look_fn)(const struct remed_view *view, const struct remed_test *test,
+                                     uint32_t offset);
 
 /* Source and destination as the test's direction joins them. */
-static enum answer both_ways(const struct view *view, const struct remed_test *test, look_fn look,
-                             uint32_t source, uint32_t destination)
+static enum remed_answer both_ways(const struct remed_view *view, const struct remed_test *test,
+                                   look_fn look, uint32_t source, uint32_t destination)
 {
     if (test->direction == REMED_DIRECTION_DESTINATION)
         return look(view, test, destination);
-    enum answer first = look(view, test, source);
-    if (test->direction == REMED_DIRECTION_SOURCE || first == BEYOND)
+    enum remed_answer first = look(view, test, source);
+    if (test->direction == REMED_DIRECTION_SOURCE || first == REMED_ANSWER_BEYOND)
         return first;
-    if (first == (test->direction == REMED_DIRECTION_OR ? YES : NO))
+    if (first == (test->direction == REMED_DIRECTION_OR ? REMED_ANSWER_YES : REMED_ANSWER_NO))
         return first;
     return look(view, test, destination);
 }
 
-static enum answer run_address4(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_address4(const struct remed_view *view, const struct remed_test *test)
 {
     static const struct {
         uint32_t family, type, source, destination;
@@ -179,33 +143,35 @@ static enum answer run_address4(const struct view *view, const struct remed_test
         {REMED_FAMILY_ARP, ETHERTYPE_ARP, 14, 24},
         {REMED_FAMILY_RARP, ETHERTYPE_RARP, 14, 24},
     };
-    uint32_t at = payload_of(view, test);
+    uint32_t at = remed_view_payload(view, test);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if ((test->families & places[i].family) == 0)
             continue;
-        enum answer answer = is_type(view, test, places[i].type);
-        if (answer == YES)
+        enum remed_answer answer = is_type(view, test, places[i].type);
+        if (answer == REMED_ANSWER_YES)
             return both_ways(view, test, address4_at, at + places[i].source,
                              at + places[i].destination);
-        if (answer == BEYOND)
-            return BEYOND;
+        if (answer == REMED_ANSWER_BEYOND)
+            return REMED_ANSWER_BEYOND;
     }
-    return NO;
+    return REMED_ANSWER_NO;
 }
 
-static enum answer run_address6(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_address6(const struct remed_view *view, const struct remed_test *test)
 {
-    uint32_t at = payload_of(view, test);
-    enum answer is_ip6 = is_type(view, test, REMED_ETHERTYPE_IPV6);
-    return is_ip6 == YES ? both_ways(view, test, address6_at, at + 8, at + 24) : is_ip6;
+    uint32_t at = remed_view_payload(view, test);
+    enum remed_answer is_ip6 = is_type(view, test, REMED_ETHERTYPE_IPV6);
+    return is_ip6 == REMED_ANSWER_YES ? both_ways(view, test, address6_at, at + 8, at + 24)
+                                      : is_ip6;
 }
 
-static enum answer port_at(const struct view *view, const struct remed_test *test, uint32_t offset)
+static enum remed_answer port_at(const struct remed_view *view, const struct remed_test *test,
+                                 uint32_t offset)
 {
     uint32_t port;
-    if (!load16(view, offset, &port))
-        return BEYOND;
-    return port >= test->low && port <= test->high ? YES : NO;
+    if (!remed_view16(view, offset, &port))
+        return REMED_ANSWER_BEYOND;
+    return port >= test->low && port <= test->high ? REMED_ANSWER_YES : REMED_ANSWER_NO;
 }
 
 static bool is_transport(const struct remed_test *test, uint32_t protocol)
@@ -215,97 +181,178 @@ static bool is_transport(const struct remed_test *test, uint32_t protocol)
            (protocol == 132 && (test->transports & REMED_TRANSPORT_SCTP) != 0);
 }
 
-static enum answer run_port6(const struct view *view, const struct remed_test *test, uint32_t ip)
+static enum remed_answer run_port6(const struct remed_view *view, const struct remed_test *test,
+                                   uint32_t ip)
 {
     uint32_t protocol;
-    if (!load8(view, ip + 6, &protocol))
-        return BEYOND;
-    return is_transport(test, protocol) ? both_ways(view, test, port_at, ip + 40, ip + 42) : NO;
+    if (!remed_view8(view, ip + 6, &protocol))
+        return REMED_ANSWER_BEYOND;
+    return is_transport(test, protocol) ? both_ways(view, test, port_at, ip + 40, ip + 42)
+                                        : REMED_ANSWER_NO;
 }
 
-static enum answer run_port4(const struct view *view, const struct remed_test *test, uint32_t ip)
+static enum remed_answer run_port4(const struct remed_view *view, const struct remed_test *test,
+                                   uint32_t ip)
 {
     uint32_t protocol, fragment, first;
-    if (!load8(view, ip + 9, &protocol))
-        return BEYOND;
+    if (!remed_view8(view, ip + 9, &protocol))
+        return REMED_ANSWER_BEYOND;
     if (!is_transport(test, protocol))
-        return NO;
-    if (!load16(view, ip + 6, &fragment))
-        return BEYOND;
+        return REMED_ANSWER_NO;
+    if (!remed_view16(view, ip + 6, &fragment))
+        return REMED_ANSWER_BEYOND;
     if ((fragment & 0x1fff) != 0)
-        return NO;
-    if (!load8(view, ip, &first))
-        return BEYOND;
+        return REMED_ANSWER_NO;
+    if (!remed_view8(view, ip, &first))
+        return REMED_ANSWER_BEYOND;
     uint32_t ports = ip + (first & 15) * 4;
     return both_ways(view, test, port_at, ports, ports + 2);
 }
 
-static enum answer run_port(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_port(const struct remed_view *view, const struct remed_test *test)
 {
-    uint32_t ip = payload_of(view, test);
-    enum answer is_ip6 = is_type(view, test, REMED_ETHERTYPE_IPV6);
-    if (is_ip6 == YES)
+    uint32_t ip = remed_view_payload(view, test);
+    enum remed_answer is_ip6 = is_type(view, test, REMED_ETHERTYPE_IPV6);
+    if (is_ip6 == REMED_ANSWER_YES)
         return run_port6(view, test, ip);
-    enum answer is_ip = is_ip6 == BEYOND ? BEYOND : is_type(view, test, REMED_ETHERTYPE_IPV4);
-    return is_ip == YES ? run_port4(view, test, ip) : is_ip;
+    enum remed_answer is_ip = is_ip6 == REMED_ANSWER_BEYOND
+                                  ? REMED_ANSWER_BEYOND
+                                  : is_type(view, test, REMED_ETHERTYPE_IPV4);
+    return is_ip == REMED_ANSWER_YES ? run_port4(view, test, ip) : is_ip;
 }
 
-static enum answer run_vlan(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_vlan(const struct remed_view *view, const struct remed_test *test)
 {
     static const uint32_t types[] = {REMED_ETHERTYPE_VLAN, REMED_ETHERTYPE_QINQ,
                                      REMED_ETHERTYPE_QINQ_OLD};
     if (view->inner)
         return view->headers->vlan != 0xffff &&
                        (test->low == REMED_TEST_ANY_ID || test->low == view->headers->vlan)
-                   ? YES
-                   : NO;
-    enum answer tagged = NO;
-    for (unsigned i = 0; i < 3 && tagged == NO; i++)
+                   ? REMED_ANSWER_YES
+                   : REMED_ANSWER_NO;
+    enum remed_answer tagged = REMED_ANSWER_NO;
+    for (unsigned i = 0; i < 3 && tagged == REMED_ANSWER_NO; i++)
         tagged = is_type(view, test, types[i]);
-    if (tagged != YES || test->low == REMED_TEST_ANY_ID)
+    if (tagged != REMED_ANSWER_YES || test->low == REMED_TEST_ANY_ID)
         return tagged;
     uint32_t tag;
-    if (!load16(view, payload_of(view, test), &tag))
-        return BEYOND;
-    return (tag & 0xfff) == test->low ? YES : NO;
+    if (!remed_view16(view, remed_view_payload(view, test), &tag))
+        return REMED_ANSWER_BEYOND;
+    return (tag & 0xfff) == test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
 }
 
-static enum answer run_mpls(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_mpls(const struct remed_view *view, const struct remed_test *test)
 {
-    uint32_t payload = payload_of(view, test), label;
-    enum answer labelled = NO;
+    uint32_t payload = remed_view_payload(view, test), label;
+    enum remed_answer labelled = REMED_ANSWER_NO;
     if (!view->inner &&
         test->layer == REMED_LAYER_MPLS) { /* one more: the last was not the bottom */
         uint32_t bottom;
-        if (!load8(view, payload - 2, &bottom))
-            return BEYOND;
-        labelled = (bottom & 1) == 0 ? YES : NO;
+        if (!remed_view8(view, payload - 2, &bottom))
+            return REMED_ANSWER_BEYOND;
+        labelled = (bottom & 1) == 0 ? REMED_ANSWER_YES : REMED_ANSWER_NO;
     } else {
         labelled = is_type(view, test, REMED_ETHERTYPE_MPLS);
     }
-    if (labelled != YES || test->low == REMED_TEST_ANY_ID)
+    if (labelled != REMED_ANSWER_YES || test->low == REMED_TEST_ANY_ID)
         return labelled;
-    if (!load32(view, payload, &label))
-        return BEYOND;
-    return label >> 12 == test->low ? YES : NO;
+    if (!remed_view32(view, payload, &label))
+        return REMED_ANSWER_BEYOND;
+    return label >> 12 == test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
 }
 
-static enum answer run_pppoes(const struct view *view, const struct remed_test *test)
+static enum remed_answer run_pppoes(const struct remed_view *view, const struct remed_test *test)
 {
     uint32_t session;
-    enum answer is_session = is_type(view, test, REMED_ETHERTYPE_PPPOE_SESSION);
-    if (is_session != YES || test->low == REMED_TEST_ANY_ID)
+    enum remed_answer is_session = is_type(view, test, REMED_ETHERTYPE_PPPOE_SESSION);
+    if (is_session != REMED_ANSWER_YES || test->low == REMED_TEST_ANY_ID)
         return is_session;
-    if (!load16(view, payload_of(view, test) + 2, &session))
-        return BEYOND;
-    return session == test->low ? YES : NO;
+    if (!remed_view16(view, remed_view_payload(view, test) + 2, &session))
+        return REMED_ANSWER_BEYOND;
+    return session == test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
 }
 
-static enum answer run_test(const struct view *view, const struct remed_test *test)
+/* From the last bytes to the first, as libpcap compares. */
+static enum remed_answer mac_at(const struct remed_view *view, const struct remed_test *test,
+                                uint32_t offset)
+{
+    uint32_t tail, head;
+    if (!remed_view32(view, offset + 2, &tail))
+        return REMED_ANSWER_BEYOND;
+    if (tail != remed_load32(test->address + 2))
+        return REMED_ANSWER_NO;
+    if (!remed_view16(view, offset, &head))
+        return REMED_ANSWER_BEYOND;
+    return head == remed_load16(test->address) ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+}
+
+/* ARCNET's only address of many is 0. */
+static enum remed_answer run_arcnet_broadcast(const struct remed_view *view)
+{
+    uint32_t destination;
+    if (!remed_view8(view, 1, &destination))
+        return REMED_ANSWER_BEYOND;
+    return destination == 0 ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+}
+
+static enum remed_answer run_mac(const struct remed_view *view, const struct remed_test *test)
+{
+    if (view->packet->link_type == REMED_LINK_ETHERNET)
+        return both_ways(view, test, mac_at, 6, 0);
+    if (view->packet->link_type == REMED_LINK_ARCNET_LINUX && test->low == 1)
+        return run_arcnet_broadcast(view);
+    return REMED_ANSWER_NO;
+}
+
+static enum remed_answer run_link_group(const struct remed_view *view)
+{
+    uint32_t first;
+    if (view->packet->link_type == REMED_LINK_ARCNET_LINUX)
+        return run_arcnet_broadcast(view);
+    if (view->packet->link_type != REMED_LINK_ETHERNET)
+        return REMED_ANSWER_NO;
+    if (!remed_view8(view, 0, &first))
+        return REMED_ANSWER_BEYOND;
+    return (first & 1) != 0 ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+}
+
+static enum remed_answer run_group(const struct remed_view *view, const struct remed_test *test)
+{
+    if (test->families == 0)
+        return run_link_group(view);
+    bool v6 = test->families == REMED_FAMILY_IPV6;
+    enum remed_answer is_ip = is_type(view, test, v6 ? REMED_ETHERTYPE_IPV6 : REMED_ETHERTYPE_IPV4);
+    if (is_ip != REMED_ANSWER_YES)
+        return is_ip;
+    uint32_t first;
+    if (!remed_view8(view, remed_view_payload(view, test) + (v6 ? 24 : 16), &first))
+        return REMED_ANSWER_BEYOND;
+    return first >= (v6 ? 255u : 224u) ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+}
+
+static enum remed_answer run_first_fragment(const struct remed_view *view,
+                                            const struct remed_test *test)
+{
+    uint32_t fragment;
+    if (!remed_view16(view, remed_view_payload(view, test) + 6, &fragment))
+        return REMED_ANSWER_BEYOND;
+    return (fragment & 0x1fff) == 0 ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+}
+
+static enum remed_answer run_next_header(const struct remed_view *view,
+                                         const struct remed_test *test)
+{
+    uint32_t next;
+    if (!remed_view8(view, remed_view_payload(view, test) + 6, &next))
+        return REMED_ANSWER_BEYOND;
+    return next == test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+}
+
+static enum remed_answer run_test(const struct remed_view *view, const struct remed_test *test)
 {
     switch (test->kind) {
     case REMED_TEST_TRUE:
-        return YES;
+        return REMED_ANSWER_YES;
     case REMED_TEST_ETHERTYPE:
         return is_type(view, test, test->low);
     case REMED_TEST_PROTOCOL:
@@ -323,13 +370,23 @@ static enum answer run_test(const struct view *view, const struct remed_test *te
     case REMED_TEST_PPPOES:
         return run_pppoes(view, test);
     case REMED_TEST_LESS:
-        return view->packet->wire <= test->low ? YES : NO;
+        return view->packet->wire <= test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
+    case REMED_TEST_MAC:
+        return run_mac(view, test);
+    case REMED_TEST_GROUP:
+        return run_group(view, test);
+    case REMED_TEST_FIRST_FRAGMENT:
+        return run_first_fragment(view, test);
+    case REMED_TEST_NEXT_HEADER:
+        return run_next_header(view, test);
+    case REMED_TEST_RELATION:
+        return remed_relation_run(view, test);
     default:
-        return view->packet->wire >= test->low ? YES : NO;
+        return view->packet->wire >= test->low ? REMED_ANSWER_YES : REMED_ANSWER_NO;
     }
 }
 
-static void look_inside(struct view *view)
+static void look_inside(struct remed_view *view)
 {
     view->inner = true;
     view->link.payload = view->headers->network;
@@ -338,7 +395,7 @@ static void look_inside(struct view *view)
         view->headers->ip_version == 6 ? REMED_ETHERTYPE_IPV6 : REMED_ETHERTYPE_IPV4;
 }
 
-static void look_outside(struct view *view)
+static void look_outside(struct remed_view *view)
 {
     const struct remed_packet *packet = view->packet;
     if (REMED_LIKELY(packet->link_type == REMED_LINK_ETHERNET && packet->captured >= 14)) {
@@ -353,7 +410,7 @@ static void look_outside(struct view *view)
 bool remed_match_run(const struct remed_match *match, const struct remed_packet *packet,
                      enum remed_scope scope, const struct remed_headers *headers)
 {
-    struct view view = {.packet = packet, .headers = headers};
+    struct remed_view view = {.packet = packet, .headers = headers, .steps = match->steps};
     if (scope == REMED_SCOPE_INNER && headers->network != REMED_NO_OFFSET &&
         headers->ip_version != 0)
         look_inside(&view);
@@ -362,10 +419,10 @@ bool remed_match_run(const struct remed_match *match, const struct remed_packet 
     uint32_t at = 0;
     while (at < match->count) {
         const struct remed_test *test = &match->tests[at];
-        enum answer answer = run_test(&view, test);
-        if (answer == BEYOND)
+        enum remed_answer answer = run_test(&view, test);
+        if (answer == REMED_ANSWER_BEYOND)
             return false;
-        at = answer == YES ? test->if_true : test->if_false;
+        at = answer == REMED_ANSWER_YES ? test->if_true : test->if_false;
     }
     return at == REMED_MATCH_ACCEPT;
 }

@@ -16,6 +16,7 @@
 #include "filter/filter.h"
 
 #define WAVE REMED_FLOW_BATCH
+#define ANY_FRAGMENT (REMED_HEADERS_FRAGMENT | REMED_HEADERS_OUTER_FRAGMENT)
 
 /* A wave's packets between its steps. */
 struct wave {
@@ -58,8 +59,8 @@ static inline void open_packet(struct remed_filter *filter, const struct remed_p
     unsigned unclassified = remed_packet_parse(packet, filter->scope, headers);
     wave->time[i] = remed_clock_read(&filter->clock, packet->time);
     wave->clock_offset[i] = filter->clock.shown;
-    if (REMED_UNLIKELY((headers->flags & REMED_HEADERS_FRAGMENT) != 0))
-        unclassified = remed_fragments_track(filter->fragments, headers, wave->time[i]);
+    if (REMED_UNLIKELY((headers->flags & ANY_FRAGMENT) != 0))
+        unclassified = remed_fragments_track_packet(filter->fragments, packet, headers);
     uint32_t rule = filter->single ? 0 : first_match(filter, packet, headers);
     wave->rule[i] = rule;
     wave->tracked[i] =

@@ -27,6 +27,13 @@ static void truncated(struct remed_link *link)
     link->status = REMED_LINK_TRUNCATED;
 }
 
+/* The type is known; the payload may still lie beyond the captured bytes. */
+static void cut_at(struct remed_link *link, uint32_t captured)
+{
+    if (captured < link->payload)
+        link->status = REMED_LINK_CUT;
+}
+
 static void by_version(struct remed_link *link, const uint8_t *data, uint32_t captured,
                        uint32_t offset)
 {
@@ -131,13 +138,12 @@ static void cooked(struct remed_link *link, const uint8_t *data, uint32_t captur
                    unsigned version)
 {
     uint32_t header = version == 1 ? 16 : 20;
-    if (captured < header) {
-        truncated(link);
-        return;
-    }
-    unsigned type = version == 1 ? remed_load16(data) : data[10];
-    link->side = cooked_side(type);
     ethertype_at(link, data, captured, version == 1 ? 14 : 0, header);
+    if (link->status != REMED_LINK_OK)
+        return;
+    cut_at(link, captured);
+    if (link->status == REMED_LINK_OK)
+        link->side = cooked_side(version == 1 ? remed_load16(data) : data[10]);
 }
 
 static void arcnet(struct remed_link *link, const uint8_t *data, uint32_t captured)
@@ -153,11 +159,12 @@ static void arcnet(struct remed_link *link, const uint8_t *data, uint32_t captur
           : type == 213 || type == 241 ? ETHERTYPE_ARP
           : type == 214                ? ETHERTYPE_RARP
                                        : REMED_ETHERTYPE_NONE);
+    cut_at(link, captured);
 }
 
 static void ipnet(struct remed_link *link, const uint8_t *data, uint32_t captured)
 {
-    if (captured < 24) {
+    if (captured < 2) {
         truncated(link);
         return;
     }
@@ -165,6 +172,7 @@ static void ipnet(struct remed_link *link, const uint8_t *data, uint32_t capture
           data[1] == 2    ? REMED_ETHERTYPE_IPV4
           : data[1] == 26 ? REMED_ETHERTYPE_IPV6
                           : REMED_ETHERTYPE_NONE);
+    cut_at(link, captured);
 }
 
 void remed_link_decode(const uint8_t *data, uint32_t captured, uint32_t link_type,

@@ -20,11 +20,18 @@
 #define REMED_ETHERTYPE_MPLS 0x8847u
 #define REMED_ETHERTYPE_MPLS_MULTICAST 0x8848u
 #define REMED_ETHERTYPE_PPPOE_SESSION 0x8864u
+#define REMED_ETHERTYPE_PBB 0x88e7u
+#define REMED_ETHERTYPE_VNTAG 0x8926u
+#define REMED_ETHERTYPE_ETAG 0x893fu
+#define REMED_ETHERTYPE_HSR 0x892fu
+#define REMED_ETHERTYPE_METADATA 0x8909u
+#define REMED_ETHERTYPE_NSH 0x894fu
 
 enum remed_link_status {
     REMED_LINK_OK = 0,
-    REMED_LINK_UNKNOWN,  /* no decoder for the link type */
-    REMED_LINK_TRUNCATED /* the captured bytes end within the link header */
+    REMED_LINK_UNKNOWN,   /* no decoder for the link type */
+    REMED_LINK_TRUNCATED, /* the captured bytes end within the link header, before its type */
+    REMED_LINK_CUT        /* they end behind its type: what it says of its payload is known */
 };
 
 struct remed_link {

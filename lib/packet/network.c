@@ -42,8 +42,7 @@ static void follow(const struct remed_frame *frame, const struct remed_network *
     }
     headers->transport = network->transport;
     remed_parse_transport(frame, network, headers);
-    if (frame->quoted == 0 && headers->unclassified == REMED_CLASSIFIED &&
-        (headers->flags & REMED_HEADERS_FRAGMENT) == 0)
+    if (frame->quoted == 0 && headers->unclassified == REMED_CLASSIFIED)
         remed_parse_tunnel(frame, network, headers);
 }
 

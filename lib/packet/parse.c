@@ -28,8 +28,13 @@ void remed_parse_ethernet(const struct remed_frame *frame, uint32_t offset,
         headers->unclassified = REMED_UNCLASSIFIED_LINK_TRUNCATED;
         return;
     }
-    const uint8_t *header = frame->data + offset;
-    remed_parse_ethertype(frame, offset + ETHERNET_HEADER, remed_load16(header + 12), headers);
+    struct remed_frame within = *frame;
+    if (++within.ethernets > REMED_ETHERNET_DEPTH) {
+        headers->unclassified = REMED_UNCLASSIFIED_TUNNEL_DEPTH;
+        return;
+    }
+    uint32_t type = remed_load16(frame->data + offset + 12);
+    remed_parse_ethertype(&within, offset + ETHERNET_HEADER, type, headers);
 }
 
 /* An 802.3 length: the type may stand in a SNAP header (RFC 1042). */
@@ -79,6 +84,10 @@ void remed_parse_ppp(const struct remed_frame *frame, uint32_t offset,
     }
     struct remed_link link;
     remed_link_decode(frame->data + offset, frame->captured - offset, REMED_LINK_PPP, &link);
+    if (link.status != REMED_LINK_OK) {
+        headers->unclassified = REMED_UNCLASSIFIED_LINK_TRUNCATED;
+        return;
+    }
     remed_parse_ethertype(frame, offset + link.payload, link.protocol, headers);
 }
 
@@ -94,25 +103,61 @@ static void parse_pppoe(const struct remed_frame *frame, uint32_t offset,
         remed_parse_ppp(frame, offset + 6, headers);
 }
 
-static bool is_vlan(uint32_t type)
+/* Bytes of a tag up to the next EtherType, which its last two are; 0 for all that is no tag. */
+static uint32_t tag_length(uint32_t type)
 {
-    return type == REMED_ETHERTYPE_VLAN || type == REMED_ETHERTYPE_QINQ ||
-           type == REMED_ETHERTYPE_QINQ_OLD;
+    switch (type) {
+    case REMED_ETHERTYPE_VLAN:
+    case REMED_ETHERTYPE_QINQ:
+    case REMED_ETHERTYPE_QINQ_OLD:
+        return 4;
+    case REMED_ETHERTYPE_VNTAG:
+    case REMED_ETHERTYPE_HSR:
+        return 6;
+    case REMED_ETHERTYPE_ETAG:
+    case REMED_ETHERTYPE_METADATA:
+        return 8;
+    default:
+        return 0;
+    }
 }
 
-/* Steps over VLAN tags; false when the bytes end within one. */
+/* Steps over VLAN and other tags; false when the bytes end within one. */
 static bool skip_tags(const struct remed_frame *frame, uint32_t *offset, uint32_t *type,
                       struct remed_headers *headers)
 {
-    for (unsigned i = 0; is_vlan(*type) && i < MAX_LINK_LAYERS; i++) {
-        if (!remed_holds(frame, *offset, 4))
+    uint32_t length = tag_length(*type);
+    for (unsigned i = 0; length != 0 && i < MAX_LINK_LAYERS; i++) {
+        if (!remed_holds(frame, *offset, length))
             return false;
-        if (headers->vlan == 0xffff)
+        if (headers->vlan == 0xffff && length == 4)
             headers->vlan = remed_load16(frame->data + *offset) & 0xfff;
-        *type = remed_load16(frame->data + *offset + 2);
-        *offset += 4;
+        *type = remed_load16(frame->data + *offset + length - 2);
+        *offset += length;
+        length = tag_length(*type);
     }
     return true;
+}
+
+/* The network service header (RFC 8300): its length in words, and what it carries. NSH in NSH is
+ * taken as anything else that is not known. */
+static void parse_nsh(const struct remed_frame *frame, uint32_t offset,
+                      struct remed_headers *headers)
+{
+    if (!remed_holds(frame, offset, 8)) {
+        headers->unclassified = REMED_UNCLASSIFIED_LINK_TRUNCATED;
+        return;
+    }
+    uint32_t length = (frame->data[offset + 1] & 0x3fu) * 4;
+    unsigned next = frame->data[offset + 3];
+    if (length < 8 || next == 0 || next > 5 || next == 4)
+        headers->unclassified = REMED_UNCLASSIFIED_NOT_IP;
+    else if (next == 3)
+        remed_parse_ethernet(frame, offset + length, headers);
+    else if (next == 5)
+        parse_mpls(frame, offset + length, headers);
+    else
+        remed_parse_ip(frame, offset + length, headers);
 }
 
 void remed_parse_ethertype(const struct remed_frame *frame, uint32_t offset, uint32_t type,
@@ -134,6 +179,12 @@ void remed_parse_ethertype(const struct remed_frame *frame, uint32_t offset, uin
     case REMED_ETHERTYPE_PPPOE_SESSION:
         parse_pppoe(frame, offset, headers);
         break;
+    case REMED_ETHERTYPE_NSH:
+        parse_nsh(frame, offset, headers);
+        break;
+    case REMED_ETHERTYPE_PBB: /* 802.1ah: an Ethernet header behind 4 bytes */
+        remed_parse_ethernet(frame, offset + 4, headers);
+        break;
     default:
         if (type < 0x600)
             parse_llc(frame, offset, headers);
@@ -146,13 +197,13 @@ static __attribute__((noinline)) void parse_slowly(const struct remed_packet *pa
                                                    enum remed_scope scope,
                                                    struct remed_headers *headers)
 {
-    struct remed_frame frame = {packet->data, packet->captured, (uint8_t)scope, 0, 0};
+    struct remed_frame frame = {packet->data, packet->captured, (uint8_t)scope, 0, 0, 0};
     struct remed_link link;
     clear(headers);
     remed_link_decode(packet->data, packet->captured, packet->link_type, &link);
     if (link.status == REMED_LINK_UNKNOWN)
         headers->unclassified = REMED_UNCLASSIFIED_LINK_TYPE;
-    else if (link.status == REMED_LINK_TRUNCATED)
+    else if (link.status != REMED_LINK_OK)
         headers->unclassified = REMED_UNCLASSIFIED_LINK_TRUNCATED;
     else if (packet->link_type == REMED_LINK_ETHERNET)
         remed_parse_ethernet(&frame, 0, headers);
@@ -202,6 +253,7 @@ enum remed_unclassified remed_packet_parse(const struct remed_packet *packet,
     headers->network = ETHERNET_HEADER;
     headers->transport = ETHERNET_HEADER + IPV4_HEADER;
     headers->fragment_id = 0;
+    headers->around = 0;
     headers->vlan = 0xffff;
     headers->ip_version = 4;
     headers->protocol = d[23];

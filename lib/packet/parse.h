@@ -15,6 +15,7 @@
 #include "base/base.h"
 
 #define REMED_TUNNEL_DEPTH 8u
+#define REMED_ETHERNET_DEPTH 16u /* Ethernet headers in one another, with tunnels or without */
 
 enum remed_ip_protocol {
     REMED_PROTO_ICMP = 1,
@@ -27,16 +28,19 @@ enum remed_ip_protocol {
     REMED_PROTO_GRE = 47,
     REMED_PROTO_AH = 51,
     REMED_PROTO_ICMPV6 = 58,
+    REMED_PROTO_ETHERIP = 97,
     REMED_PROTO_SCTP = 132,
-    REMED_PROTO_UDPLITE = 136
+    REMED_PROTO_UDPLITE = 136,
+    REMED_PROTO_MPLS = 137
 };
 
 struct remed_frame {
     const uint8_t *data;
     uint32_t captured;
-    uint8_t scope;  /* enum remed_scope */
-    uint8_t depth;  /* tunnels around the layer at hand */
-    uint8_t quoted; /* 1: within an ICMP error; opens neither tunnels nor further quotes */
+    uint8_t scope;     /* enum remed_scope */
+    uint8_t depth;     /* tunnels around the layer at hand */
+    uint8_t quoted;    /* 1: within an ICMP error; opens neither tunnels nor further quotes */
+    uint8_t ethernets; /* Ethernet headers so far: every circle of link layers has one */
 };
 
 /* An IP header's word on what follows it. */

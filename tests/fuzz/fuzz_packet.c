@@ -25,7 +25,11 @@ static struct remed_fragments *fragments;
 
 static void prepare(void)
 {
-    static const char text[] = "tcp : handshake, refresh 1s\nany : first 3 each, refresh 1s\n";
+    static const char text[] =
+        "tcp[tcpflags] & tcp-syn != 0 or tcp[tcp[12] / 4:4] = 7 : handshake\n"
+        "icmp6[0] >= 128 or ether[len - 1] % ip[0] = 1 : all\n"
+        "ether host 02:00:00:00:00:01 and ip multicast : none\n"
+        "tcp : handshake, refresh 1s\nany : first 3 each, refresh 1s\n";
     struct remed_policy *policy = NULL;
     struct remed_filter_opts opts;
     remed_filter_opts_init(&opts, sizeof opts);
@@ -59,7 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_offset(headers.network, packet.captured);
         check_offset(headers.transport, packet.captured);
         check_offset(headers.payload, packet.captured);
-        remed_fragments_track(fragments, &headers, packet.time);
+        if ((headers.flags & REMED_HEADERS_OUTER_FRAGMENT) != 0)
+            check_offset(headers.around, packet.captured);
+        remed_fragments_track_packet(fragments, &packet, &headers);
         char text[REMED_ENDPOINT_TEXT_SIZE];
         remed_flow_key_endpoint(&headers.key, 0, text);
         check(strlen(text) < sizeof text);

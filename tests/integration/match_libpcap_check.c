@@ -8,6 +8,7 @@
  */
 #include "filter/match.h"
 #include "integration/walk.h"
+#include "packet/link.h"
 
 #include <pcap/pcap.h>
 #include <stdio.h>
@@ -26,6 +27,9 @@ struct capture {
     unsigned versions[MAX_VALUES];
     unsigned ports[MAX_VALUES];
     size_t values;
+    char macs[MAX_VALUES][18]; /* of Ethernet frames */
+    unsigned types[MAX_VALUES];
+    size_t frames;
 };
 
 static struct capture capture;
@@ -37,8 +41,21 @@ static unsigned chance(unsigned below)
     return (state >> 10) % below;
 }
 
+static void remember_frame(const struct remed_packet *packet)
+{
+    if (packet->link_type != REMED_LINK_ETHERNET || packet->captured < 14)
+        return;
+    size_t at = capture.frames < MAX_VALUES ? capture.frames++ : chance(MAX_VALUES);
+    const uint8_t *mac = packet->data + 6 * chance(2);
+    char mark = ":-."[chance(3)];
+    snprintf(capture.macs[at], sizeof capture.macs[at], "%02x%c%02x%c%02x%c%02x%c%x%c%02x", mac[0],
+             mark, mac[1], mark, mac[2], mark, mac[3], mark, mac[4], mark, mac[5]);
+    capture.types[at] = (unsigned)packet->data[12] << 8 | packet->data[13];
+}
+
 static void remember(const struct remed_packet *packet)
 {
+    remember_frame(packet);
     struct remed_headers headers;
     if (remed_packet_parse(packet, REMED_SCOPE_OUTER, &headers) != 0)
         return;
@@ -102,10 +119,137 @@ static void port(char *text, size_t size)
         snprintf(text, size, "%s%sport %u", protocol, direction, number);
 }
 
+static void ethernet(char *text, size_t size)
+{
+    static const char *const directions[] = {"", "src ", "dst ", "src or dst ", "src and dst "};
+    static const char *const groups[] = {"broadcast",    "multicast",     "ether broadcast",
+                                         "ip multicast", "ip6 multicast", "ether multicast"};
+    const char *direction = pick(directions, 5);
+    bool known = capture.frames > 0 && chance(8) != 0;
+    size_t at = chance((unsigned)(capture.frames > 0 ? capture.frames : 1));
+    unsigned type = known && capture.types[at] > 1535 ? capture.types[at] : 0x800;
+    if (type == 0x809b || type == 0x80f3)
+        type = 0x88cc; /* these may stand in SNAP too: refused here */
+    switch (chance(3)) {
+    case 0:
+        snprintf(text, size, "%s", pick(groups, 6));
+        break;
+    case 1:
+        snprintf(text, size, chance(2) ? "ether proto 0x%x" : "ether proto %u", type);
+        break;
+    default:
+        snprintf(text, size, "ether %shost %s", direction,
+                 known ? capture.macs[at] : "ffff.ffff.ffff");
+    }
+}
+
+static void protocol(char *text, size_t size)
+{
+    static const char *const qualifiers[] = {"", "ip ", "ip6 "};
+    static const char *const values[] = {"1",      "6",   "17",    "0x2f",   "\\tcp", "\\udp",
+                                         "\\icmp", "gre", "\\esp", "\\igmp", "58",    "89"};
+    static const char *const names[] = {"esp", "ah", "igmp", "igrp", "pim", "vrrp", "carp"};
+    static const char *const services[] = {"http", "domain", "ftp",  "ssh",
+                                           "ntp",  "https",  "smtp", "bootps"};
+    switch (chance(4)) {
+    case 0:
+        snprintf(text, size, "%s", pick(names, 7));
+        break;
+    case 1:
+        snprintf(text, size, "%sport (%s or %s)", chance(2) ? "src " : "", pick(services, 8),
+                 pick(services, 8));
+        break;
+    case 2:
+        snprintf(text, size, "port %s or %s", pick(services, 8), pick(services, 8));
+        break;
+    default:
+        snprintf(text, size, "%sproto %s or %s", pick(qualifiers, 3), pick(values, 12),
+                 pick(values, 12));
+    }
+}
+
+static void header_bytes(char *text, size_t size)
+{
+    static const char *const headers[] = {"ether", "ip",   "ip6",  "arp",  "rarp",  "tcp",
+                                          "udp",   "icmp", "tcp",  "ip",   "icmp6", "sctp",
+                                          "igmp",  "pim",  "vrrp", "link", "igrp",  "carp"};
+    static const char *const offsets[] = {"tcpflags", "icmptype", "icmpcode", "icmp6type", "0x10"};
+    static const char *const sizes[] = {"", "", ":1", ":2", ":4"};
+    if (chance(3) == 0)
+        snprintf(text, size, "%s[%s%s]", pick(headers, 18), pick(offsets, 5), pick(sizes, 5));
+    else
+        snprintf(text, size, "%s[%u%s]", pick(headers, 18), chance(chance(6) == 0 ? 200 : 24),
+                 pick(sizes, 5));
+}
+
+/* Numbers that often meet what packets have: small ones, flags, lengths. */
+static void number(char *text, size_t size)
+{
+    static const char *const names[] = {"tcp-syn", "tcp-ack",   "tcp-fin",      "tcp-push",
+                                        "tcp-rst", "icmp-echo", "icmp-unreach", "icmp6-echoreply"};
+    static const char *const forms[] = {"%u", "%u", "0x%x", "0%o"};
+    unsigned most = 1u << (1 + chance(16));
+    if (chance(4) == 0)
+        snprintf(text, size, "%s", pick(names, 8));
+    else
+        snprintf(text, size, pick(forms, 4), chance(most));
+}
+
+static void arithmetic(char *text, size_t size, unsigned depth)
+{
+    static const char *const operators[] = {" + ", " - ", " * ",  " / ",  " % ", " & ",
+                                            " | ", " ^ ", " << ", " >> ", " & ", " & "};
+    char left[512], right[512];
+    unsigned which = depth == 0 ? chance(3) : chance(10);
+    if (which == 0) {
+        snprintf(text, size, "len");
+    } else if (which == 1) {
+        number(text, size);
+    } else if (which < 5) {
+        header_bytes(text, size);
+    } else if (which == 5) {
+        arithmetic(left, sizeof left, depth - 1);
+        snprintf(text, size, "%s[%s%s]", chance(2) ? "ip" : (chance(2) ? "tcp" : "ether"), left,
+                 chance(2) ? ":2" : "");
+    } else if (which == 6) {
+        arithmetic(left, sizeof left, depth - 1);
+        snprintf(text, size, chance(3) == 0 ? "- %s" : "(%s)", left);
+    } else {
+        arithmetic(left, sizeof left, depth - 1);
+        arithmetic(right, sizeof right, depth - 1);
+        snprintf(text, size, "%s%s%s", left, pick(operators, 12), right);
+    }
+}
+
+static void relation(char *text, size_t size)
+{
+    static const char *const relations[] = {" = ", " == ", " != ", " < ", " > ", " <= ", " >= "};
+    char left[1024], right[1024];
+    arithmetic(left, sizeof left, chance(4));
+    if (chance(3) != 0)
+        number(right, sizeof right);
+    else
+        arithmetic(right, sizeof right, chance(3));
+    snprintf(text, size, "%s%s%s", left, pick(relations, 7), right);
+}
+
 static void primitive(char *text, size_t size, bool tags)
 {
     static const char *const words[] = {"ip",    "ip6",  "tcp", "udp", "icmp",
                                         "icmp6", "sctp", "arp", "tcp", "ip"};
+    if (chance(3) == 0) {
+        switch (chance(6)) {
+        case 0:
+            ethernet(text, size);
+            return;
+        case 1:
+            protocol(text, size);
+            return;
+        default:
+            relation(text, size);
+            return;
+        }
+    }
     unsigned which = chance(tags ? 12 : 10);
     if (which < 4)
         snprintf(text, size, "%s", pick(words, 10));
@@ -115,6 +259,8 @@ static void primitive(char *text, size_t size, bool tags)
         port(text, size);
     else if (which < 10)
         snprintf(text, size, "%s %u", chance(2) ? "less" : "greater", chance(1600));
+    else if (chance(4) == 0)
+        snprintf(text, size, "%s", chance(2) ? "mpls" : "pppoes");
     else if (chance(3) == 0)
         snprintf(text, size, "vlan %u", chance(200));
     else
@@ -149,14 +295,18 @@ struct totals {
     size_t files, expressions, refused, packets, different, ambiguous, excused;
 };
 
-/* Link types where libpcap looks at no byte that says what the payload is, or at the wrong one, and
- * those that this library does not decode. */
+/* Link types that this library does not decode, and those where libpcap looks at no byte that says
+ * what the payload is, or at the wrong one. */
 static bool is_excused(const struct remed_packet *packet)
 {
-    static const uint32_t excused[] = {REMED_LINK_SLIP, 19, 132, 137, 164, 165, 178, 192};
-    for (size_t i = 0; i < sizeof excused / sizeof *excused; i++)
-        if (excused[i] == packet->link_type)
-            return true;
+    struct remed_link link;
+    remed_link_decode(packet->data, packet->captured, packet->link_type, &link);
+    if (link.status == REMED_LINK_UNKNOWN || packet->link_type == REMED_LINK_SLIP ||
+        packet->link_type == REMED_LINK_FRELAY)
+        return true;
+    /* PPP whose address and control are left out, where libpcap expects them always */
+    if (packet->link_type == REMED_LINK_PPP && packet->captured > 0 && packet->data[0] != 0xff)
+        return true;
     /* cut within the Ethernet header: libpcap loads ahead of the test that needs it */
     return packet->link_type == REMED_LINK_ETHERNET && packet->captured < 14;
 }
@@ -175,8 +325,12 @@ static void compare(pcap_t *handle, const char *name, const char *text, struct t
     struct remed_error error;
     int length = snprintf(rule, sizeof rule, "%s : all", text);
     if (remed_policy_parse(&policy, NULL, rule, (size_t)length, &error) < 0) {
-        printf("%s: '%s': libpcap takes it, we do not: %s\n", name, text, error.message);
-        totals->different++;
+        /* What a constant makes wrong for all packets, libpcap finds only where it is written. */
+        bool certain = strstr(error.message, "division") != NULL || strstr(error.message, "shift");
+        if (!certain)
+            printf("%s: '%s': libpcap takes it, we do not: %s\n", name, text, error.message);
+        totals->different += !certain;
+        totals->excused += certain;
         pcap_freecode(&program);
         pcap_freecode(&plain);
         return;
@@ -209,24 +363,34 @@ static void compare(pcap_t *handle, const char *name, const char *text, struct t
     pcap_freecode(&plain);
 }
 
+static void add(const struct pcap_pkthdr *header, const u_char *bytes, uint32_t captured,
+                uint32_t link_type)
+{
+    uint8_t *copy = malloc(captured > 0 ? captured : 1);
+    if (copy == NULL)
+        exit(EXIT_FAILURE);
+    memcpy(copy, bytes, captured);
+    capture.headers[capture.count] = *header;
+    capture.headers[capture.count].caplen = captured;
+    capture.packets[capture.count] = (struct remed_packet){
+        .data = copy, .captured = captured, .wire = header->len, .link_type = link_type};
+    remember(&capture.packets[capture.count++]);
+}
+
+/* Each fourth packet also stands there cut short: what a test reads first decides then. */
 static void load(pcap_t *handle)
 {
     struct pcap_pkthdr *header;
     const u_char *bytes;
-    capture.count = capture.values = 0;
+    capture.count = capture.values = capture.frames = 0;
+    state = 1;
     int dlt = pcap_datalink(handle);
-    while (capture.count < MAX_PACKETS && pcap_next_ex(handle, &header, &bytes) == 1) {
-        uint8_t *copy = malloc(header->caplen > 0 ? header->caplen : 1);
-        if (copy == NULL)
-            exit(EXIT_FAILURE);
-        memcpy(copy, bytes, header->caplen);
-        capture.headers[capture.count] = *header;
-        capture.packets[capture.count] =
-            (struct remed_packet){.data = copy,
-                                  .captured = header->caplen,
-                                  .wire = header->len,
-                                  .link_type = dlt == DLT_RAW ? REMED_LINK_RAW : (uint32_t)dlt};
-        remember(&capture.packets[capture.count++]);
+    uint32_t link_type = dlt == DLT_RAW ? REMED_LINK_RAW : (uint32_t)dlt;
+    while (capture.count + 1 < MAX_PACKETS && pcap_next_ex(handle, &header, &bytes) == 1) {
+        add(header, bytes, header->caplen, link_type);
+        if (header->caplen > 14 && chance(4) == 0)
+            add(header, bytes, 14 + chance((header->caplen < 96 ? header->caplen : 96) - 14),
+                link_type);
     }
 }
 

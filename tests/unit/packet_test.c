@@ -97,6 +97,116 @@ static const struct packet_case cases[] = {
     {"gtp-u", gtp, FLAGGED(4, 17, 5000, 53, REMED_HEADERS_TUNNEL, 38), ETHERNET, INNER},
     {"gre in vxlan", gre_in_vxlan, FLAGGED(4, 17, 5000, 53, REMED_HEADERS_TUNNEL, 38), ETHERNET,
      INNER},
+    {"erspan I",
+     erspan1,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34},
+     ETHERNET,
+     INNER},
+    {"erspan II", erspan2, {6, 17, 1, 2, 5000, 53, 100, REMED_HEADERS_TUNNEL, 34}, ETHERNET, INNER},
+    {"erspan III", erspan3, {4, 17, 1, 2, 5000, 53, 42, REMED_HEADERS_TUNNEL, 34}, ETHERNET, INNER},
+    {"erspan III, IP",
+     erspan3_ip,
+     {6, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34},
+     ETHERNET,
+     INNER},
+    {"gre, mpls",
+     gre_mpls,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34},
+     ETHERNET,
+     INNER},
+    {"gre, metadata",
+     gre_metadata,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34},
+     ETHERNET,
+     INNER},
+    {"gre, nsh",
+     gre_nsh,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34},
+     ETHERNET,
+     INNER},
+    {"eoip", eoip, {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34}, ETHERNET, INNER},
+    {"etherip",
+     ether_ip,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 54},
+     ETHERNET,
+     INNER},
+    {"mpls in ip",
+     mpls_in_ip,
+     {6, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 34},
+     ETHERNET,
+     INNER},
+    {"4in6",
+     four_in_six,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 54},
+     ETHERNET,
+     INNER},
+    {"6in6",
+     six_in_six,
+     {6, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 62},
+     ETHERNET,
+     INNER},
+    {"gre in udp",
+     gre_in_udp,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"gre in udp 6",
+     gre_in_udp6,
+     {6, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 58},
+     ETHERNET,
+     INNER},
+    {"mpls in udp",
+     mpls_in_udp,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"vxlan-gpe",
+     vxlan_gpe,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"vxlan-gpe, nsh",
+     vxlan_gpe_nsh,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"geneve, IP",
+     geneve_ip,
+     {6, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"l2tp", l2tp, {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38}, ETHERNET, INNER},
+    {"lisp", lisp, {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38}, ETHERNET, INNER},
+    {"vn-tag", vntag, {4, 17, 1, 2, 5000, 53, 42, 0, 48}, ETHERNET, OUTER},
+    {"vn-tag, inner", vntag, {4, 17, 1, 2, 5000, 53, 42, 0, 48}, ETHERNET, INNER},
+    {"e-tag", etag, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 46}, ETHERNET, OUTER},
+    {"e-tag, inner", etag, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 46}, ETHERNET, INNER},
+    {"hsr", hsr, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 44}, ETHERNET, OUTER},
+    {"hsr, inner", hsr, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 44}, ETHERNET, INNER},
+    {"metadata", metadata, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 46}, ETHERNET, OUTER},
+    {"metadata, inner", metadata, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 46}, ETHERNET, INNER},
+    {"802.1ah", provider_backbone, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 56}, ETHERNET, OUTER},
+    {"802.1ah, inner", provider_backbone, {4, 17, 1, 2, 5000, 53, NO_VLAN, 0, 56}, ETHERNET, INNER},
+    {"vn-tag in vxlan",
+     vntag_in_vxlan,
+     {4, 17, 1, 2, 5000, 53, 42, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"three tunnels",
+     tunnels,
+     {6, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL, 38},
+     ETHERNET,
+     INNER},
+    {"fragment in gre",
+     fragment_in_gre,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL | REMED_HEADERS_FRAGMENT, 34},
+     ETHERNET,
+     INNER},
+    {"gre in fragments",
+     gre_in_fragments,
+     {4, 17, 1, 2, 5000, 53, NO_VLAN, REMED_HEADERS_TUNNEL | REMED_HEADERS_OUTER_FRAGMENT, 34},
+     ETHERNET,
+     INNER},
     {"not vxlan", not_vxlan, IS(4, 17, 5000, 4789, 38), ETHERNET, INNER},
 };
 
@@ -217,6 +327,32 @@ static void tcp_fields(void)
     CU_ASSERT_EQUAL(headers.tcp_flags, REMED_TCP_SYN);
 }
 
+/* GRE's checksum, key and sequence number in all combinations, with what may be inside. */
+static void gre_options(void)
+{
+    for (unsigned flags = 0; flags < 8; flags++)
+        for (unsigned kind = 0; kind < 3; kind++) {
+            static const unsigned types[] = {0x800, 0x86dd, 0x6558};
+            unsigned bits = (flags & 1) << 12 | (flags & 2) << 12 | (flags & 4) << 13;
+            struct pile pile = {.length = 0};
+            struct remed_headers headers;
+            pile_gre_in(&pile, bits, types[kind]);
+            if (kind == 0)
+                bare_ip(&pile);
+            else if (kind == 1)
+                bare_ip6(&pile);
+            else
+                qinq(&pile);
+            pile_close(&pile);
+            const struct packet_case test = {"", NULL, {0}, ETHERNET, INNER};
+            parse_cut(&test, &pile, pile.length, INNER, &headers);
+            CU_ASSERT_EQUAL(headers.unclassified, 0);
+            CU_ASSERT_EQUAL(headers.ip_version, kind == 0 ? 4 : 6);
+            CU_ASSERT_EQUAL(headers.flags, REMED_HEADERS_TUNNEL);
+            CU_ASSERT(headers.key.port[0] == 53 || headers.key.port[1] == 53);
+        }
+}
+
 /* The error on 1 → 2 travels towards 1: it is a packet of the reply direction. */
 static void quotes(void)
 {
@@ -278,6 +414,28 @@ static void tunnels_without_end(struct pile *p)
         PILE_ADD(p, 0x45, 0, 0, 0, 0, 0, 0, 0, 64, 4, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2);
 }
 
+/* Ethernet in MPLS in Ethernet, as far as a frame of 64 kB goes: recursion is bounded. */
+static void nested_links(void)
+{
+    static uint8_t frame[65536];
+    static const uint8_t wire[] = {2, 0,    0,    0, 0, 1,    2,  0, 0, 0, 0,
+                                   2, 0x88, 0x47, 0, 1, 0x11, 64, 0, 0, 0, 0};
+    static const uint8_t backbone[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xe7, 0, 0, 0, 1};
+    for (unsigned kind = 0; kind < 2; kind++) {
+        const uint8_t *unit = kind == 0 ? wire : backbone;
+        size_t length = kind == 0 ? sizeof wire : sizeof backbone;
+        for (size_t at = 0; at + length <= sizeof frame; at += length)
+            memcpy(frame + at, unit, length);
+        struct remed_headers headers;
+        const struct remed_packet packet = {.data = frame,
+                                            .captured = sizeof frame,
+                                            .wire = sizeof frame,
+                                            .link_type = REMED_LINK_ETHERNET};
+        CU_ASSERT_EQUAL(remed_packet_parse(&packet, OUTER, &headers),
+                        REMED_UNCLASSIFIED_TUNNEL_DEPTH);
+    }
+}
+
 static void later_fragment(struct pile *p)
 {
     pile_ethernet(p, 0x800);
@@ -328,6 +486,8 @@ static const struct test_case packet_cases[] = {
     {"every layer, and every truncation of it", layers},
     {"TCP's fields and the offsets", tcp_fields},
     {"an ICMP error belongs to the flow it quotes", quotes},
+    {"GRE with every option", gre_options},
+    {"link layers in one another are bounded", nested_links},
     {"every reason for no flow", reasons},
     {"reasons have names", names},
     {NULL, NULL},

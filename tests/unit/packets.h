@@ -297,6 +297,238 @@ static inline void gre_in_vxlan(struct pile *p)
     gre(p);
 }
 
+static inline void pile_gre_in(struct pile *p, unsigned flags, unsigned type)
+{
+    pile_ethernet(p, 0x800);
+    pile_ip4(p, 47, 8, 9, 0, 0);
+    pile_gre(p, flags, type);
+}
+
+static inline void erspan1(struct pile *p)
+{
+    pile_gre_in(p, 0, 0x88be);
+    udp(p);
+}
+
+static inline void erspan2(struct pile *p)
+{
+    pile_gre_in(p, 0x1000, 0x88be);
+    PILE_ADD(p, 0x10, 1, 0, 1, 0, 0, 0, 0);
+    qinq(p);
+}
+
+static inline void erspan3(struct pile *p)
+{
+    pile_gre_in(p, 0x1000, 0x22eb);
+    PILE_ADD(p, 0x20, 1, 0, 1, 1, 2, 3, 4, 0, 0, 0, 0);
+    vlan(p);
+}
+
+/* With its subheader, and IP inside without Ethernet. */
+static inline void erspan3_ip(struct pile *p)
+{
+    pile_gre_in(p, 0x1000, 0x22eb);
+    PILE_ADD(p, 0x20, 1, 0, 1, 1, 2, 3, 4, 0, 0, 0x08, 0x01, 1, 2, 3, 4, 5, 6, 7, 8);
+    bare_ip6(p);
+}
+
+static inline void gre_mpls(struct pile *p)
+{
+    pile_gre_in(p, 0x2000, 0x8847);
+    pile_mpls(p, 0);
+    pile_mpls(p, 1);
+    bare_ip(p);
+}
+
+static inline void gre_nsh(struct pile *p)
+{
+    pile_gre_in(p, 0, 0x894f);
+    PILE_ADD(p, 0, 2, 2, 3, 0, 0, 0, 1);
+    udp(p);
+}
+
+static inline void gre_metadata(struct pile *p)
+{
+    pile_gre_in(p, 0x2000, 0x8909);
+    PILE_ADD(p, 8, 0, 1, 1, 0, 1, 0, 9);
+    bare_ip(p);
+}
+
+static inline void eoip(struct pile *p)
+{
+    pile_ethernet(p, 0x800);
+    pile_ip4(p, 47, 8, 9, 0, 0);
+    PILE_ADD(p, 0x20, 1, 0x64, 0, 0, 42, 7, 0);
+    udp(p);
+}
+
+static inline void ether_ip(struct pile *p)
+{
+    pile_ethernet(p, 0x86dd);
+    pile_ip6(p, 97, 8, 9);
+    PILE_ADD(p, 0x30, 0);
+    udp(p);
+}
+
+static inline void mpls_in_ip(struct pile *p)
+{
+    pile_ethernet(p, 0x800);
+    pile_ip4(p, 137, 8, 9, 0, 0);
+    pile_mpls(p, 1);
+    bare_ip6(p);
+}
+
+static inline void four_in_six(struct pile *p)
+{
+    pile_ethernet(p, 0x86dd);
+    pile_ip6(p, 4, 8, 9);
+    bare_ip(p);
+}
+
+static inline void six_in_six(struct pile *p)
+{
+    pile_ethernet(p, 0x86dd);
+    pile_ip6(p, 60, 8, 9);
+    pile_extension(p, 41);
+    bare_ip6(p);
+}
+
+static inline void pile_udp_tunnel(struct pile *p, unsigned port)
+{
+    pile_ethernet(p, 0x800);
+    pile_ip4(p, 17, 8, 9, 0, 0);
+    pile_udp(p, 51000, port);
+}
+
+static inline void gre_in_udp(struct pile *p)
+{
+    pile_udp_tunnel(p, 4754);
+    pile_gre(p, 0x2000, 0x6558);
+    udp(p);
+}
+
+static inline void gre_in_udp6(struct pile *p)
+{
+    pile_ethernet(p, 0x86dd);
+    pile_ip6(p, 17, 8, 9);
+    pile_udp(p, 51000, 4754);
+    pile_gre(p, 0, 0x86dd);
+    bare_ip6(p);
+}
+
+static inline void mpls_in_udp(struct pile *p)
+{
+    pile_udp_tunnel(p, 6635);
+    pile_mpls(p, 0);
+    pile_mpls(p, 1);
+    bare_ip(p);
+}
+
+static inline void vxlan_gpe(struct pile *p)
+{
+    pile_udp_tunnel(p, 4790);
+    PILE_ADD(p, 0x0c, 0, 0, 1, 0, 0, 77, 0);
+    bare_ip(p);
+}
+
+static inline void vxlan_gpe_nsh(struct pile *p)
+{
+    pile_udp_tunnel(p, 4790);
+    PILE_ADD(p, 0x0c, 0, 0, 4, 0, 0, 77, 0, 0, 2, 2, 1, 0, 0, 0, 1);
+    bare_ip(p);
+}
+
+static inline void geneve_ip(struct pile *p)
+{
+    pile_udp_tunnel(p, 6081);
+    PILE_ADD(p, 0, 0, 0x86, 0xdd, 0, 0, 77, 0);
+    bare_ip6(p);
+}
+
+static inline void l2tp(struct pile *p)
+{
+    pile_udp_tunnel(p, 1701);
+    PILE_ADD(p, 0x4a, 2, 0, 60, 0, 1, 0, 2, 0, 3, 0, 4, 0, 2, 9, 9, 0xff, 3, 0, 0x21);
+    bare_ip(p);
+}
+
+static inline void lisp(struct pile *p)
+{
+    pile_udp_tunnel(p, 4341);
+    PILE_ADD(p, 0x80, 1, 2, 3, 0, 0, 0, 1);
+    bare_ip(p);
+}
+
+static inline void vntag(struct pile *p)
+{
+    pile_ethernet(p, 0x8926);
+    PILE_ADD(p, 0x80, 1, 0, 2, 0x81, 0);
+    pile_vlan(p, 42, 0x800);
+    bare_ip(p);
+}
+
+static inline void etag(struct pile *p)
+{
+    pile_ethernet(p, 0x893f);
+    PILE_ADD(p, 0, 1, 0x20, 2, 0, 0, 8, 0);
+    bare_ip(p);
+}
+
+static inline void hsr(struct pile *p)
+{
+    pile_ethernet(p, 0x892f);
+    PILE_ADD(p, 0, 52, 0, 1, 8, 0);
+    bare_ip(p);
+}
+
+static inline void metadata(struct pile *p)
+{
+    pile_ethernet(p, 0x8909);
+    PILE_ADD(p, 1, 1, 0, 1, 0, 9, 8, 0);
+    bare_ip(p);
+}
+
+static inline void provider_backbone(struct pile *p)
+{
+    pile_ethernet(p, 0x88e7);
+    PILE_ADD(p, 0, 0, 0, 9);
+    udp(p);
+}
+
+static inline void vntag_in_vxlan(struct pile *p)
+{
+    pile_udp_tunnel(p, 4789);
+    PILE_ADD(p, 8, 0, 0, 0, 0, 0, 77, 0);
+    vntag(p);
+}
+
+/* Three tunnels of different kinds. */
+static inline void tunnels(struct pile *p)
+{
+    pile_udp_tunnel(p, 4789);
+    PILE_ADD(p, 8, 0, 0, 0, 0, 0, 77, 0);
+    pile_udp_tunnel(p, 4754);
+    pile_gre(p, 0, 0x800);
+    pile_ip4(p, 41, 8, 9, 0, 0);
+    bare_ip6(p);
+}
+
+static inline void fragment_in_gre(struct pile *p)
+{
+    pile_gre_in(p, 0, 0x800);
+    pile_ip4(p, 17, 1, 2, 0, 0x2000);
+    pile_udp(p, 5000, 53);
+}
+
+/* The tunnel's own datagram is in fragments, of which this is the first. */
+static inline void gre_in_fragments(struct pile *p)
+{
+    pile_ethernet(p, 0x800);
+    pile_ip4(p, 47, 8, 9, 0, 0x2000);
+    pile_gre(p, 0, 0x800);
+    bare_ip(p);
+}
+
 /* A port of VXLAN with something else behind it: stays what it is. */
 static inline void not_vxlan(struct pile *p)
 {

@@ -122,7 +122,46 @@ static const struct wrong {
     {"net 10.0.0.1/33 : all", 1, 5, ""},
     {"host 2001:db8:::1 : all", 1, 6, ""},
     {"vlan 4096 : all", 1, 6, ""},
-    {"ether host 02:00:00:00:00:01 : all", 1, 1, ""},
+    {"host 02:00:00:00:00:01 : all", 1, 6, "ether host"},
+    {"ether host 02:00:00:00:00 : all", 1, 12, "Ethernet address"},
+    {"pppoes and ether host 02:00:00:00:00:01 : all", 1, 23, "no Ethernet header"},
+    {"pppoes and ether broadcast : all", 1, 18, "no Ethernet header"},
+    {"ether : all", 1, 7, "proto"},
+    {"ether proto 0x600000 : all", 1, 13, "out of range"},
+    {"ether proto 6 : all", 1, 13, "ether[12:2]"},
+    {"ether proto 0x809b : all", 1, 13, "ether[12:2]"},
+    {"ip proto 256 : all", 1, 10, "out of range"},
+    {"tcp proto 6 : all", 1, 11, "ether, ip, ip6"},
+    {"src proto 6 : all", 1, 11, "ether, ip, ip6"},
+    {"ip protochain 6 : all", 1, 4, "'proto'"},
+    {"ip broadcast : all", 1, 4, "dst host"},
+    {"tcp multicast : all", 1, 5, "ether, ip or ip6"},
+    {"udp port http : all", 1, 10, "its number"},
+    {"portrange a-b : all", 1, 11, "5000-5010"},
+    {"port 080 : all", 1, 6, "octal"},
+    {"port 0x100000000 : all", 1, 6, "32 bits"},
+    {"443 : all", 1, 1, "port"},
+    {"gateway r1 : all", 1, 1, "ether host"},
+    {"inbound : all", 1, 1, "in"},
+    {"wlan host 02:00:00:00:00:01 : all", 1, 1, "802.11"},
+    {"port (80 or tcp) : all", 1, 13, "port"},
+    {"port (80 : all", 1, 10, "')'"},
+    {"esp[0] = 1 : all", 1, 1, "ether, ip, ip6"},
+    {"tcp[0 : all", 1, 9, "1, 2 or 4"},
+    {"tcp[0:3] = 1 : all", 1, 7, "1, 2 or 4"},
+    {"tcp[0:len] = 1 : all", 1, 7, "1, 2 or 4"},
+    {"tcp[] = 1 : all", 1, 5, "a number"},
+    {"tcp[0] : all", 1, 8, "="},
+    {"(tcp[0]) : all", 1, 10, "="},
+    {"not (tcp[0]) and ip : all", 1, 14, "="},
+    {"tcp and (udp or tcp[0]) : all", 1, 23, "="},
+    {"tcp[0] = : all", 1, 10, "a number"},
+    {"tcp[0] = 1 = 2 : all", 1, 12, "and"},
+    {"(tcp[0] = 1) + 2 = 3 : all", 1, 14, "and"},
+    {"len = 4294967296 : all", 1, 7, "32 bits"},
+    {"len = 1 / 0 : all", 1, 9, "division"},
+    {"len % (4 - 4) = 1 : all", 1, 5, "division"},
+    {"len << 32 = 1 : all", 1, 5, "31 bits"},
     {"limit 50", 1, 7, "50Mbit"},
     {"any : all\nlimit 5bit\nlimit 6bit", 3, 1, "one limit"},
     {"preset router", 1, 8, "firewall"},
@@ -173,6 +212,53 @@ static void bounds(void)
     free(text);
 }
 
+/* A head, a unit that is repeated, and a tail. */
+static int repeated(const char *head, const char *unit, size_t times, const char *tail)
+{
+    struct remed_policy *policy = NULL;
+    struct remed_error error = {0};
+    size_t length = strlen(unit), at = strlen(head);
+    char *text = malloc(at + length * times + strlen(tail) + 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memcpy(text, head, at);
+    for (size_t i = 0; i < times; i++, at += length)
+        memcpy(text + at, unit, length);
+    strcpy(text + at, tail);
+    int rc = remed_policy_parse(&policy, NULL, text, strlen(text), &error);
+    CU_ASSERT_EQUAL(rc < 0, policy == NULL);
+    if (policy != NULL)
+        CU_ASSERT(remed_policy_print(policy, NULL, 0) <= 4 * strlen(text));
+    remed_policy_free(policy);
+    free(text);
+    return rc;
+}
+
+/* Whatever is repeated, work and size stay in step with the text, and depth with its bound. */
+static void arithmetic_bounds(void)
+{
+    const size_t most = 1u << 20;
+    CU_ASSERT_EQUAL(repeated("len", " + 1 - tcp[0]", 100, " = 1 : all"), 0);
+    CU_ASSERT_EQUAL(repeated("len", " / len", most, " = 1 : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("len", "/len", most, " = 1 : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("len", " + 1", 60000, " = 1 : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("len", " % len", 12, " = 1 : all"), 0);
+    CU_ASSERT_EQUAL(repeated("len", " % len", 20, " = 1 : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("len % ", "(", most, ""), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("", "-", most, ""), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("", "- ", 60, "1 = len : all"), 0);
+    CU_ASSERT_EQUAL(repeated("", "tcp[", most, ""), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("", "(", 60, "len = 1 : all"), REMED_ESYNTAX);
+    CU_ASSERT_EQUAL(repeated("port ", "(", most, ""), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("port ", "not ", most, "80 : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("(80", ")", most, " : all"), REMED_ESYNTAX);
+    CU_ASSERT_EQUAL(repeated("port 80", " or 80", 4000, " : all"), 0);
+    CU_ASSERT_EQUAL(repeated("port 80", " or 80", most, " : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("tcp[0] = 1", " or tcp[0] = 1", 2000, " : all"), REMED_ELIMIT);
+    CU_ASSERT_EQUAL(repeated("", "a", most, " : all"), REMED_ESYNTAX);
+    CU_ASSERT_EQUAL(repeated("", "1:", most, " : all"), REMED_ESYNTAX);
+    CU_ASSERT_EQUAL(repeated("", "preset nat\n", 4096, ""), REMED_ELIMIT);
+}
+
 static void presets(void)
 {
     const char *name, *text;
@@ -208,11 +294,66 @@ static size_t put(char *text, size_t size, const char *word)
     return (size_t)snprintf(text, size, "%s", word);
 }
 
+static size_t put_number(char *text, size_t size, unsigned depth)
+{
+    static const char *const atoms[] = {"len",     "0",         "7",       "0x1f",    "017",
+                                        "tcp-syn", "icmp-echo", "tcp[13]", "ip[6:2]", "ether[0:4]",
+                                        "udp[4]",  "icmp6[0]",  "-5"};
+    static const char *const operators[] = {"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"};
+    if (depth == 0 || chance(3) == 0)
+        return put(text, size, PICK(atoms));
+    static const char *const forms[] = {"(", "tcp[", "ip[2 + ", "- ", ""};
+    unsigned form = chance(5);
+    size_t at = put(text, size, forms[form]);
+    at += put_number(text + at, size - at, depth - 1);
+    if (form >= 3) { /* a divisor or a shift that is no constant */
+        at += (size_t)snprintf(text + at, size - at, " %s ", PICK(operators));
+        at += put(text + at, size - at, chance(2) ? "len" : "tcp[0:2]");
+    }
+    return at + put(text + at, size - at, form == 0 ? ")" : form < 3 ? "]" : "");
+}
+
+static size_t put_relation(char *text, size_t size)
+{
+    static const char *const relations[] = {" = ", "==", " != ", "<", " > ", "<=", " >= "};
+    size_t at = put_number(text, size, 3);
+    at += put(text + at, size - at, PICK(relations));
+    return at + put_number(text + at, size - at, 2);
+}
+
 static size_t put_term(char *text, size_t size)
 {
-    static const char *const words[] = {
-        "any", "ip",   "ip6",     "tcp",  "udp",    "icmp",   "sctp",    "icmp6",
-        "arp", "vlan", "vlan 42", "mpls", "mpls 7", "pppoes", "less 64", "greater 1500"};
+    static const char *const words[] = {"any",
+                                        "ip",
+                                        "ip6",
+                                        "tcp",
+                                        "udp",
+                                        "icmp",
+                                        "sctp",
+                                        "icmp6",
+                                        "arp",
+                                        "vlan",
+                                        "vlan 42",
+                                        "mpls",
+                                        "mpls 7",
+                                        "pppoes",
+                                        "less 64",
+                                        "greater 1500",
+                                        "esp",
+                                        "igmp",
+                                        "proto 47",
+                                        "ip proto \\tcp",
+                                        "ip6 proto 58",
+                                        "ip multicast",
+                                        "pim",
+                                        "ether proto 0x88cc",
+                                        "port (80 or 443)",
+                                        "port not 22",
+                                        "tcp port http or https",
+                                        "ether[0] & 1 = 1",
+                                        "vlan 0x2a",
+                                        "proto gre or ospf",
+                                        "host (10.0.0.1 or 10.0.0.2)"};
     static const char *const directions[] = {"", "src ", "dst ", "src or dst ", "src and dst "};
     static const char *const protocols[] = {"", "tcp ", "udp ", "sctp "};
     static const char *const nets[] = {"net 10",
@@ -225,7 +366,9 @@ static size_t put_term(char *text, size_t size)
                                        "host 2001:db8::1",
                                        "host 192.0.2.9",
                                        "net 10.1.2.3 mask 255.255.255.255"};
-    switch (chance(4)) {
+    switch (chance(5)) {
+    case 4:
+        return put_relation(text, size);
     case 0:
         return (size_t)snprintf(text, size, "%s%sport %u", PICK(protocols), PICK(directions),
                                 chance(65536));
@@ -352,7 +495,18 @@ static void unequal(void)
                                             "host 10.0.0.2 : all",
                                             "net 10.0.0.0/31 : all",
                                             "vlan : all",
-                                            "vlan 1 : all"};
+                                            "vlan 1 : all",
+                                            "tcp[13] = 2 : all",
+                                            "tcp[13] != 2 : all",
+                                            "tcp[13] = 3 : all",
+                                            "tcp[13:2] = 2 : all",
+                                            "udp[13] = 2 : all",
+                                            "tcp[13] & 2 = 2 : all",
+                                            "ether host 02:00:00:00:00:01 : all",
+                                            "ether src host 02:00:00:00:00:01 : all",
+                                            "ether proto 0x88cc : all",
+                                            "proto 47 : all",
+                                            "ip proto 47 : all"};
     const size_t count = sizeof different / sizeof *different;
     struct remed_error error;
     for (size_t i = 0; i < count; i++)
@@ -369,6 +523,7 @@ static const struct test_case cases[] = {
     {"lines, limit and presets in place", lines_and_limit},
     {"errors stand at the right place and say what was expected", errors},
     {"rules, depth and text are bounded", bounds},
+    {"repeated text is bounded", arithmetic_bounds},
     {"presets are policies", presets},
     {"20,000 generated policies print to equal ones", fixpoint},
     {"different policies are not equal", unequal},
