@@ -182,8 +182,8 @@ REMED_API int remed_transport_subscribe(struct remed_transport *transport, const
  */
 REMED_API int remed_transport_process(struct remed_transport *transport, uint64_t now,
                                       struct remed_error *error);
-/** Gives the descriptor to poll. @param transport not NULL @param[out] events poll's; may be NULL
- *  @return it, -1 without one */
+/** Gives the descriptor to poll; ask again after subscribing. @param transport not NULL
+ *  @param[out] events poll's; may be NULL @return it, -1 without one */
 REMED_API int remed_transport_fd(const struct remed_transport *transport, short *events);
 /** Tells when process is due. @param transport not NULL
  *  @return ns on process's clock; UINT64_MAX: only by the descriptor */
