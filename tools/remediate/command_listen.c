@@ -185,7 +185,7 @@ static void on_log(void *context, enum remed_log_level level, const char *module
 {
     (void)context;
     (void)level;
-    fprintf(stderr, "remediate: %s: %s\n", module, message);
+    fail("%s: %s", module, message);
 }
 
 static int open_repository(struct listening *listening, const char *uri)

@@ -290,15 +290,6 @@ static int set_option(struct publishing *publishing, int option, char **argv)
     }
 }
 
-/* What transports have to say is told as what is waited for. */
-static void on_log(void *context, enum remed_log_level level, const char *module,
-                   const char *message)
-{
-    (void)context;
-    if (level <= REMED_LOG_WARNING && strcmp(module, "publisher") == 0)
-        fprintf(stderr, "remediate: %s: %s\n", module, message);
-}
-
 static int publish_to(struct publishing *publishing, const char *uri)
 {
     struct remed_transport_opts transport;
@@ -313,7 +304,6 @@ static int publish_to(struct publishing *publishing, const char *uri)
     publishing->opts.key_id = publishing->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
-    transport.log.write = on_log;
     waiting_init(&publishing->waiting, uri);
     catch_interrupts();
     if (remed_publisher_new(&publishing->publisher, uri, &transport, &publishing->opts, &error) < 0)
