@@ -67,10 +67,10 @@ static struct remed_seen as_seen(struct remed_flow_table *table,
     uint64_t steady = remed_clock_read(table->clock, packet->time);
     return (struct remed_seen){.key = &packet->key,
                                .time = steady,
+                               .shown = packet->time,
                                .bytes = packet->bytes,
                                .tcp_sequence = packet->tcp_sequence,
                                .tcp_ack = packet->tcp_ack,
-                               .clock_offset = table->clock->shown,
                                .direction = packet->direction,
                                .tcp_flags = packet->tcp_flags,
                                .is_report = packet->is_report != 0};

@@ -166,11 +166,11 @@ struct remed_probe {
 /* A packet as the table sees it: struct remed_flow_packet, with the key where it is. */
 struct remed_seen {
     const struct remed_flow_key *key;
-    uint64_t time; /* steady (clock.h) */
+    uint64_t time;  /* steady (clock.h) */
+    uint64_t shown; /* the packet's own */
     uint32_t bytes;
     uint32_t tcp_sequence;
     uint32_t tcp_ack;
-    int32_t clock_offset; /* s: steady less the packet's own time */
     uint8_t direction;
     uint8_t tcp_flags;
     bool is_report; /* an ICMP error about the flow: nobody talked */
