@@ -63,7 +63,7 @@ static inline void open_packet(struct remed_filter *filter, const struct remed_p
     wave->tracked[i] =
         filter->table != NULL && unclassified == 0 && wants_flow(filter, rule, packet->side);
     if (wave->tracked[i])
-        remed_flow_probe(filter->table, &headers->key, &wave->probe[i]);
+        remed_flow_probe(filter->table, &headers->key, headers->tcp_flags, &wave->probe[i]);
 }
 
 static uint32_t update_flow(struct remed_filter *filter, const struct remed_packet *packet,

@@ -82,7 +82,7 @@ static size_t update_batch(struct remed_flow_table *table, const struct remed_fl
     struct remed_probe probes[REMED_FLOW_BATCH];
     size_t made = 0;
     for (size_t i = 0; i < count; i++)
-        remed_flow_probe(table, &packets[i].key, &probes[i]);
+        remed_flow_probe(table, &packets[i].key, packets[i].tcp_flags, &probes[i]);
     for (size_t i = 0; i < count; i++)
         remed_flow_candidate(table, &probes[i]);
     for (size_t i = 0; i < count; i++) {
@@ -111,7 +111,7 @@ uint32_t remed_flow_table_find(const struct remed_flow_table *table,
                                const struct remed_flow_key *key)
 {
     struct remed_probe probe;
-    remed_flow_probe(table, key, &probe);
+    remed_flow_probe(table, key, 0, &probe);
     return remed_flow_search(table, &probe, key);
 }
 
