@@ -30,8 +30,8 @@ struct remed_recent {
     struct remed_recent_packet packet[REMED_RECENT_SETS][REMED_RECENT_WAYS];
 };
 
-/* What the packet is known by within its flow, of which the caller gives a number and when it began;
- * 0 when too little of the packet is there to tell. */
+/* What the packet is known by within its flow, of which the caller gives a number and when it
+ * began; 0 when too little of the packet is there to tell. */
 uint64_t remed_recent_sign(const struct remed_packet *packet, const struct remed_headers *headers,
                            uint32_t flow, uint64_t began, const uint64_t secret[2]);
 bool remed_recent_has(const struct remed_recent *recent, uint64_t signature, uint64_t now);
