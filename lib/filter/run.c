@@ -24,7 +24,6 @@ struct wave {
     struct remed_probe probe[WAVE];
     uint64_t time[WAVE]; /* steady */
     uint32_t rule[WAVE];
-    int32_t clock_offset[WAVE];
     bool tracked[WAVE]; /* takes part in the flow table */
 };
 
@@ -58,7 +57,6 @@ static inline void open_packet(struct remed_filter *filter, const struct remed_p
     struct remed_headers *headers = &wave->headers[i];
     unsigned unclassified = remed_packet_parse(packet, filter->scope, headers);
     wave->time[i] = remed_clock_read(&filter->clock, packet->time);
-    wave->clock_offset[i] = filter->clock.shown;
     if (REMED_UNLIKELY((headers->flags & ANY_FRAGMENT) != 0))
         unclassified = remed_fragments_track_packet(filter->fragments, packet, headers);
     uint32_t rule = filter->single ? 0 : first_match(filter, packet, headers);
@@ -66,7 +64,7 @@ static inline void open_packet(struct remed_filter *filter, const struct remed_p
     wave->tracked[i] =
         filter->table != NULL && unclassified == 0 && wants_flow(filter, rule, packet->side);
     if (wave->tracked[i])
-        remed_flow_probe(filter->table, &headers->key, &wave->probe[i]);
+        remed_flow_probe(filter->table, &headers->key, headers->tcp_flags, &wave->probe[i]);
 }
 
 static uint32_t update_flow(struct remed_filter *filter, const struct remed_packet *packet,
@@ -76,10 +74,10 @@ static uint32_t update_flow(struct remed_filter *filter, const struct remed_pack
     const struct remed_seen seen = {
         .key = &headers->key,
         .time = wave->time[i],
+        .shown = packet->time,
         .bytes = packet->wire,
         .tcp_sequence = sighting->signal.sequence,
         .tcp_ack = sighting->signal.ack,
-        .clock_offset = wave->clock_offset[i],
         .direction = headers->direction,
         .tcp_flags = sighting->signal.flags,
         .is_report = (headers->flags & REMED_HEADERS_ICMP_ERROR) != 0,

@@ -100,15 +100,11 @@ static void choose_offset(struct remed_clock *clock, uint64_t time, int64_t pass
 uint64_t remed_clock_turn(struct remed_clock *clock, uint64_t time)
 {
     int64_t passed = remed_clock_since(clock->last, time);
-    if (clock->started && passed < 0 && passed >= -(int64_t)REMED_CLOCK_ORDER)
-        return time + (uint64_t)clock->offset; /* out of order: `last` stays */
     if (clock->started && passed < 0 && is_back_from_jump(clock, time))
         end_jump(clock, time);
     else if (clock->started)
         choose_offset(clock, time, passed);
     clock->started = true;
     clock->last = time;
-    int64_t seconds = clock->offset / (int64_t)REMED_NS_PER_S;
-    clock->shown = seconds >= INT32_MIN && seconds <= INT32_MAX ? (int32_t)seconds : 0;
     return time + (uint64_t)clock->offset;
 }

@@ -33,7 +33,6 @@ struct remed_clock_offset {
 struct remed_clock {
     uint64_t last;  /* the latest packet's own time */
     int64_t offset; /* the one in use */
-    int32_t shown;  /* the same in seconds; 0 beyond 68 years: it is not told then */
     bool started;
     bool jumped;      /* the two below are set */
     uint64_t before;  /* own time before the last jump forward */
@@ -54,9 +53,10 @@ uint64_t remed_clock_turn(struct remed_clock *clock, uint64_t time);
 /* A packet's steady time. */
 static inline uint64_t remed_clock_read(struct remed_clock *clock, uint64_t time)
 {
-    if (REMED_UNLIKELY(time - clock->last > REMED_CLOCK_ORDER)) /* back wraps to far ahead */
+    uint64_t ahead = time - clock->last + REMED_CLOCK_ORDER; /* what is further back wraps */
+    if (REMED_UNLIKELY(ahead > 2 * REMED_CLOCK_ORDER))
         return remed_clock_turn(clock, time);
-    clock->last = time;
+    clock->last = ahead > REMED_CLOCK_ORDER ? time : clock->last;
     return time + (uint64_t)clock->offset;
 }
 

@@ -67,10 +67,10 @@ static struct remed_seen as_seen(struct remed_flow_table *table,
     uint64_t steady = remed_clock_read(table->clock, packet->time);
     return (struct remed_seen){.key = &packet->key,
                                .time = steady,
+                               .shown = packet->time,
                                .bytes = packet->bytes,
                                .tcp_sequence = packet->tcp_sequence,
                                .tcp_ack = packet->tcp_ack,
-                               .clock_offset = table->clock->shown,
                                .direction = packet->direction,
                                .tcp_flags = packet->tcp_flags,
                                .is_report = packet->is_report != 0};
@@ -82,7 +82,7 @@ static size_t update_batch(struct remed_flow_table *table, const struct remed_fl
     struct remed_probe probes[REMED_FLOW_BATCH];
     size_t made = 0;
     for (size_t i = 0; i < count; i++)
-        remed_flow_probe(table, &packets[i].key, &probes[i]);
+        remed_flow_probe(table, &packets[i].key, packets[i].tcp_flags, &probes[i]);
     for (size_t i = 0; i < count; i++)
         remed_flow_candidate(table, &probes[i]);
     for (size_t i = 0; i < count; i++) {
@@ -111,7 +111,7 @@ uint32_t remed_flow_table_find(const struct remed_flow_table *table,
                                const struct remed_flow_key *key)
 {
     struct remed_probe probe;
-    remed_flow_probe(table, key, &probe);
+    remed_flow_probe(table, key, 0, &probe);
     return remed_flow_search(table, &probe, key);
 }
 

@@ -230,6 +230,13 @@ static uint8_t timeout_of(unsigned protocol)
     }
 }
 
+/* Beyond 68 years, a clock's offset is not told. */
+static int32_t clock_offset(const struct remed_seen *packet)
+{
+    int64_t seconds = remed_clock_since(packet->shown, packet->time) / (int64_t)REMED_NS_PER_S;
+    return seconds >= INT32_MIN && seconds <= INT32_MAX ? (int32_t)seconds : 0;
+}
+
 /* Begins a flow in a record whose key is set. */
 static void begin(struct remed_flow_table *table, uint32_t number, const struct remed_seen *packet)
 {
@@ -245,7 +252,7 @@ static void begin(struct remed_flow_table *table, uint32_t number, const struct 
     record->expected_ack = 0;
     struct remed_flow_cold *cold = &table->cold[number];
     cold->copied[0] = cold->copied[1] = packet->time;
-    cold->clock_offset = packet->clock_offset;
+    cold->clock_offset = clock_offset(packet);
     cold->flags = 0;
     table->stats.created++;
 }

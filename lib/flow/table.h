@@ -166,11 +166,11 @@ struct remed_probe {
 /* A packet as the table sees it: struct remed_flow_packet, with the key where it is. */
 struct remed_seen {
     const struct remed_flow_key *key;
-    uint64_t time; /* steady (clock.h) */
+    uint64_t time;  /* steady (clock.h) */
+    uint64_t shown; /* the packet's own */
     uint32_t bytes;
     uint32_t tcp_sequence;
     uint32_t tcp_ack;
-    int32_t clock_offset; /* s: steady less the packet's own time */
     uint8_t direction;
     uint8_t tcp_flags;
     bool is_report; /* an ICMP error about the flow: nobody talked */
@@ -271,9 +271,13 @@ static inline bool remed_flow_record_is(const struct remed_flow_table *table, ui
            remed_same_addresses(table->cold[number].address[0], key->address[0]);
 }
 
-/* Step 1: hash and prefetch the bucket. */
+/* TCP flags that change a flow's state, and so need its cold record. */
+#define REMED_TCP_TURNING (REMED_TCP_SYN | REMED_TCP_FIN | REMED_TCP_RST)
+
+/* Step 1: hash and prefetch the bucket. `tcp_flags` only tell what to fetch beforehand. */
 static inline void remed_flow_probe(const struct remed_flow_table *table,
-                                    const struct remed_flow_key *key, struct remed_probe *probe)
+                                    const struct remed_flow_key *key, unsigned tcp_flags,
+                                    struct remed_probe *probe)
 {
     uint64_t hash, identity = remed_key_identity(key);
     if (REMED_LIKELY(key->ip_version == 4)) {
@@ -286,7 +290,7 @@ static inline void remed_flow_probe(const struct remed_flow_table *table,
     probe->bucket = (uint32_t)hash & table->bucket_mask;
     probe->tags = ((uint32_t)(hash >> 48) | 1) * 0x10001u;
     probe->is_ipv4 = key->ip_version == 4;
-    probe->wants_cold = !probe->is_ipv4 || table->uses_cold;
+    probe->wants_cold = !probe->is_ipv4 || table->uses_cold || (tcp_flags & REMED_TCP_TURNING) != 0;
     __builtin_prefetch(&table->buckets[probe->bucket]);
 }
 
@@ -346,14 +350,13 @@ static inline uint32_t remed_flow_touch(struct remed_flow_table *table,
                                         const struct remed_probe *probe, struct remed_seen packet,
                                         unsigned *events)
 {
-    const unsigned turning = REMED_TCP_SYN | REMED_TCP_FIN | REMED_TCP_RST;
     uint32_t number = probe->candidate;
     if (REMED_UNLIKELY(number == REMED_NO_FLOW))
         return remed_flow_touch_slowly(table, probe, packet, events);
     struct remed_flow_record *record = &table->records[number];
     unsigned plain = (unsigned)record->flags >> (6 + packet.direction) & 1;
     if (REMED_UNLIKELY(!remed_flow_record_is(table, number, probe, packet.key) || plain == 0 ||
-                       (packet.tcp_flags & turning) != 0 ||
+                       (packet.tcp_flags & REMED_TCP_TURNING) != 0 ||
                        remed_flow_record_expired(table, record, packet.time)))
         return remed_flow_touch_slowly(table, probe, packet, events);
     remed_flow_record_count(record, &packet);

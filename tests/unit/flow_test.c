@@ -493,7 +493,7 @@ static uint64_t probes(const uint64_t addresses, uint32_t count)
         struct remed_probe probe;
         packet.key.port[0] = (uint16_t)i;
         see(&packet, NULL);
-        remed_flow_probe(table, &packet.key, &probe);
+        remed_flow_probe(table, &packet.key, 0, &probe);
         for (uint32_t at = probe.bucket;; at = (at + 1) & table->bucket_mask) {
             looked_at++;
             if (table->buckets[at].overflow == 0)
