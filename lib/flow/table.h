@@ -161,6 +161,7 @@ struct remed_probe {
     uint32_t tags; /* twice: 16 bits of the hash, never 0 */
     bool is_ipv4;
     bool wants_cold;
+    bool may_move; /* to the ring of another class */
 };
 
 /* A packet as the table sees it: struct remed_flow_packet, with the key where it is. */
@@ -290,7 +291,8 @@ static inline void remed_flow_probe(const struct remed_flow_table *table,
     probe->bucket = (uint32_t)hash & table->bucket_mask;
     probe->tags = ((uint32_t)(hash >> 48) | 1) * 0x10001u;
     probe->is_ipv4 = key->ip_version == 4;
-    probe->wants_cold = !probe->is_ipv4 || table->uses_cold || (tcp_flags & REMED_TCP_TURNING) != 0;
+    probe->may_move = (tcp_flags & REMED_TCP_TURNING) != 0;
+    probe->wants_cold = !probe->is_ipv4 || table->uses_cold || probe->may_move;
     __builtin_prefetch(&table->buckets[probe->bucket]);
 }
 
@@ -313,6 +315,8 @@ static inline void remed_flow_candidate(const struct remed_flow_table *table,
     __builtin_prefetch(&table->records[probe->candidate], 1);
     if (probe->wants_cold)
         __builtin_prefetch(&table->cold[probe->candidate], 1);
+    if (probe->may_move)
+        __builtin_prefetch(&table->links[probe->candidate], 1);
 }
 
 /* A last packet ahead of now never expires anything: the difference is negative then. */

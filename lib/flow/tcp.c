@@ -278,6 +278,14 @@ static unsigned follow_connection(struct remed_flow_table *table, uint32_t numbe
     return events;
 }
 
+/* While there is room, a handshake that was answered stays in the ring of those that were not: the
+ * next packet moves it on, and each move costs its neighbours' cache lines. */
+static bool may_stay(const struct remed_flow_table *table, unsigned class, unsigned next)
+{
+    return class == REMED_CLASS_HALF_OPEN && next == REMED_CLASS_ANSWERED &&
+           table->stats.live < table->max_flows - table->max_flows / 8;
+}
+
 unsigned remed_flow_follow(struct remed_flow_table *table, uint32_t number,
                            const struct remed_seen *packet)
 {
@@ -288,7 +296,7 @@ unsigned remed_flow_follow(struct remed_flow_table *table, uint32_t number,
     unsigned next = packet->is_report
                         ? class
                         : class_of(record, &table->cold[number], class, packet->direction);
-    if (next != class) {
+    if (next != class && !may_stay(table, class, next)) {
         remed_flow_delist(table, number);
         remed_flow_enlist(table, number, next);
     }
