@@ -4,6 +4,7 @@
  * descriptors 0 to 2 closed and with them open, and after it exactly the host's are open. And a
  * reader waits for the descriptor that it gives, not for a short time.
  */
+#include "unit/child.h"
 #include "unit/files.h"
 
 #include <poll.h>
@@ -124,26 +125,31 @@ static int use_memory(void)
     return rc;
 }
 
+static int (*chosen)(void);
+static int closes_first;
+
+/* 0; 1: descriptors differ; 2: it failed. */
+static int use_and_look(void)
+{
+    for (int fd = 0; closes_first && fd < 3; fd++)
+        close(fd);
+    struct open_files before = look_at_descriptors();
+    int rc = chosen();
+    struct open_files after = look_at_descriptors();
+    return rc != 0 ? 2 : memcmp(&before, &after, sizeof before) != 0;
+}
+
 /* In a process of its own, whose descriptors 0 to 2 are closed or open. */
 static void expect_untouched(const char *name, int (*use)(void), int closes)
 {
-    int status = 0;
     files_begin();
+    chosen = use;
+    closes_first = closes;
     fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        for (int fd = 0; closes && fd < 3; fd++)
-            close(fd);
-        struct open_files before = look_at_descriptors();
-        int rc = use();
-        struct open_files after = look_at_descriptors();
-        _exit(rc != 0 ? 2 : memcmp(&before, &after, sizeof before) != 0);
-    }
-    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
-    CU_ASSERT(WIFEXITED(status));
-    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0); /* 1: descriptors differ; 2: it failed */
-    if (status != 0)
-        printf("\n    %s, closed %d: status %#x\n", name, closes, (unsigned)status);
+    int said = test_in_child(use_and_look);
+    CU_ASSERT_EQUAL(said, 0);
+    if (said != 0)
+        printf("\n    %s, closed %d: %d\n", name, closes, said);
     files_end();
 }
 

@@ -208,8 +208,8 @@ static int small_limit(void)
 
 static void test_descriptor_limit(void)
 {
-    CU_ASSERT_EQUAL(in_child(flood_descriptors), 0);
-    CU_ASSERT_EQUAL(in_child(small_limit), 0);
+    CU_ASSERT_EQUAL(test_in_child(flood_descriptors), 0);
+    CU_ASSERT_EQUAL(test_in_child(small_limit), 0);
 }
 
 static const struct test_case cases[] = {

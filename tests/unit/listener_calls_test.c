@@ -112,7 +112,7 @@ static void test_descriptors_of_the_host(void)
         for (unsigned closed = 0; closed < 2; closed++) {
             kind = kinds[i];
             starts_closed = closed != 0;
-            int said = in_child(leave_descriptors);
+            int said = test_in_child(leave_descriptors);
             if (said != 0)
                 fprintf(stderr, "\n%s, %s: %d\n", kind, closed ? "closed" : "open", said);
             CU_ASSERT_EQUAL(said, 0);
@@ -140,7 +140,7 @@ static int read_badly(void)
 
 static void test_reading_fails(void)
 {
-    CU_ASSERT_EQUAL(in_child(read_badly), 0);
+    CU_ASSERT_EQUAL(test_in_child(read_badly), 0);
 }
 
 static int process_within(void)

@@ -3,7 +3,7 @@
 #ifndef REMED_LISTENER_KIT_H
 #define REMED_LISTENER_KIT_H
 
-#include "unit/test.h"
+#include "unit/child.h"
 
 #include "backend/syslog/listener.h"
 
@@ -143,32 +143,6 @@ static inline uint64_t refusals(void)
     for (uint32_t i = 0; remed_listener_source(listener, i, &source, sizeof source) == 0; i++)
         refused += source.refused;
     return refused;
-}
-
-/* Runs in a process of its own, as it changes what all of one share: its number, 0 when all is
- * well. The process does not end as others do: what the parent has is not its own to free. */
-static inline int in_child(int (*run)(void))
-{
-    int ends[2], status;
-    uint8_t said = 255;
-    CU_ASSERT_EQUAL_FATAL(pipe2(ends, O_CLOEXEC), 0);
-    int far = fcntl(ends[1], F_DUPFD_CLOEXEC, 200); /* out of the way */
-    pid_t child = fork();
-    if (child == 0) {
-        close(ends[0]);
-        close(ends[1]);
-        said = (uint8_t)run();
-        if (write(far, &said, 1) == 1)
-            raise(SIGKILL);
-        _exit(1);
-    }
-    CU_ASSERT_FATAL(child > 0);
-    close(ends[1]);
-    close(far);
-    CU_ASSERT(read(ends[0], &said, 1) == 1);
-    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
-    close(ends[0]);
-    return said;
 }
 
 #endif
