@@ -22,4 +22,4 @@ cmake -S . -B build/tests -G Ninja -DCMAKE_BUILD_TYPE=Release -DREMED_WERROR=ON 
     -DREMED_TEST_ALSO="$PWD/$sanitized" >/dev/null
 ninja -C build/tests -j "$jobs" | tail -1
 cd build/tests
-exec ctest --output-on-failure
+exec ctest --output-on-failure -j "$jobs"
