@@ -92,9 +92,14 @@ static int ring_close(void *state, struct remed_error *error)
 }
 
 static const struct remed_transport_driver ring_driver = {
-    sizeof ring_driver, "ring", ring_open, ring_publish, ring_subscribe,
-    ring_process,       NULL,   NULL,      NULL,         NULL,
-    ring_close};
+    .size = sizeof ring_driver,
+    .scheme = "ring",
+    .open = ring_open,
+    .publish = ring_publish,
+    .subscribe = ring_subscribe,
+    .process = ring_process,
+    .close = ring_close,
+};
 
 static void on_message(void *context, const struct remed_message *message)
 {

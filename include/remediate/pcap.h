@@ -182,7 +182,8 @@ REMED_API int remed_pcap_create_file(struct remed_pcap_sink **sink, const char *
  * @param[out] sink to be closed with remed_pcap_sink_close(); not NULL @param interface its name
  * @param opts NULL for the defaults @param error filled on failure; may be NULL
  * @return 0; ::REMED_ENOENT; ::REMED_EPERM; ::REMED_EINVAL for an option out of range;
- *         ::REMED_EUNSUPPORTED without Ethernet framing; ::REMED_EIO (also: the link is down);
+ *         ::REMED_EUNSUPPORTED without Ethernet framing; ::REMED_EIO (also: the interface is down);
+ *         ::REMED_EAGAIN without carrier, which may come a moment after the interface was brought up;
  *         ::REMED_ENOMEM
  */
 REMED_API int remed_pcap_open_injector(struct remed_pcap_sink **sink, const char *interface,

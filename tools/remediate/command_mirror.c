@@ -271,6 +271,18 @@ static int open_source(struct mirror *mirror)
     return 0;
 }
 
+/* Its carrier is told up to a second after an interface was brought up. */
+static int open_injector(struct mirror *mirror, const struct remed_pcap_sink_opts *opts,
+                         struct remed_error *error)
+{
+    int rc = remed_pcap_open_injector(&mirror->sink, mirror->output, opts, error);
+    for (unsigned tries = 0; rc == REMED_EAGAIN && tries < 20 && stopping == 0; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        rc = remed_pcap_open_injector(&mirror->sink, mirror->output, opts, error);
+    }
+    return rc;
+}
+
 static int open_sink(struct mirror *mirror)
 {
     struct remed_error error;
@@ -292,7 +304,7 @@ static int open_sink(struct mirror *mirror)
     if (mirror->write != NULL)
         rc = remed_pcap_create_file(&mirror->sink, mirror->write, &opts, &error);
     else if (mirror->output != NULL)
-        rc = remed_pcap_open_injector(&mirror->sink, mirror->output, &opts, &error);
+        rc = open_injector(mirror, &opts, &error);
     return rc < 0 ? fail("%s", error.message) : 0;
 }
 

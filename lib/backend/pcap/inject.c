@@ -90,8 +90,9 @@ static int make_injector(struct remed_pcap_sink *sink, const char *interface,
     int rc = remed_link_check(sink, error);
     sink->opts.log = log;
     if (rc == 0 && injector->link != REMED_LINK_UP)
-        return remed_error_set(error, REMED_EIO, "%s: %s; bring it up first", interface,
-                               remed_link_words(injector->link));
+        return remed_error_set(
+            error, injector->link == REMED_LINK_NO_CARRIER ? REMED_EAGAIN : REMED_EIO,
+            "%s: %s; bring it up first", interface, remed_link_words(injector->link));
     return rc;
 }
 
