@@ -397,11 +397,14 @@ static size_t name_before(const char *text, size_t end, const char **name)
     return found;
 }
 
-/* What is no JSON, or has a number that not even jansson has room for. */
+/* What is no JSON, or has a number that not even jansson has room for. Without memory it tells
+ * nothing, or that code. */
 static int refuse_text(const char *text, size_t length, const json_error_t *where,
                        struct remed_error *error)
 {
     uint32_t column = where->column > 0 ? (uint32_t)where->column : 1;
+    if (json_error_code(where) == json_error_out_of_memory || where->text[0] == '\0')
+        return remed_error_set(error, REMED_ENOMEM, "no memory to read a line of JSON");
     if (json_error_code(where) != json_error_numeric_overflow)
         return remed_error_at(error, REMED_ESYNTAX, 1, column, "%s", where->text);
     const char *name = "";

@@ -6,6 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A member that there was no memory for must not be left out in silence: *failed tells. */
+static void put(bool *failed, json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) < 0)
+        *failed = true;
+}
+
+static void append(bool *failed, json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) < 0)
+        *failed = true;
+}
+
 /* jansson takes its integers as signed: what is above is written as text. */
 static json_t *number(uint64_t value)
 {
@@ -23,10 +36,11 @@ static json_t *endpoint(const struct remed_endpoint *of)
     return json_string(text);
 }
 
-static void add_endpoint(json_t *object, const char *key, const struct remed_endpoint *of)
+static void add_endpoint(bool *failed, json_t *object, const char *key,
+                         const struct remed_endpoint *of)
 {
     if (of->ip_version != 0)
-        json_object_set_new(object, key, endpoint(of));
+        put(failed, object, key, endpoint(of));
 }
 
 static json_t *protocol(unsigned value)
@@ -56,11 +70,11 @@ static json_t *bytes(const uint8_t *of, size_t length)
     return object;
 }
 
-static json_t *pair(const uint64_t values[2])
+static json_t *pair(bool *failed, const uint64_t values[2])
 {
     json_t *array = json_array();
-    json_array_append_new(array, number(values[0]));
-    json_array_append_new(array, number(values[1]));
+    append(failed, array, number(values[0]));
+    append(failed, array, number(values[1]));
     return array;
 }
 
@@ -73,83 +87,85 @@ static json_t *window(const struct remed_tcp_window *of)
                      (int)of->scale);
 }
 
-static void write_nat_binding(json_t *object, const struct remed_nat_binding *body)
+static void write_nat_binding(bool *failed, json_t *object, const struct remed_nat_binding *body)
 {
-    json_object_set_new(object, "protocol", protocol(body->protocol));
-    add_endpoint(object, "inside", &body->inside);
-    add_endpoint(object, "outside", &body->outside);
-    add_endpoint(object, "remote", &body->remote);
+    put(failed, object, "protocol", protocol(body->protocol));
+    add_endpoint(failed, object, "inside", &body->inside);
+    add_endpoint(failed, object, "outside", &body->outside);
+    add_endpoint(failed, object, "remote", &body->remote);
 }
 
-static void write_lb_assignment(json_t *object, const struct remed_lb_assignment *body)
+static void write_lb_assignment(bool *failed, json_t *object,
+                                const struct remed_lb_assignment *body)
 {
-    json_object_set_new(object, "protocol", protocol(body->protocol));
-    add_endpoint(object, "client", &body->client);
-    add_endpoint(object, "virtual", &body->service);
-    add_endpoint(object, "backend", &body->backend);
+    put(failed, object, "protocol", protocol(body->protocol));
+    add_endpoint(failed, object, "client", &body->client);
+    add_endpoint(failed, object, "virtual", &body->service);
+    add_endpoint(failed, object, "backend", &body->backend);
     if (body->backend_name[0] != '\0')
-        json_object_set_new(object, "backend_name", json_string(body->backend_name));
+        put(failed, object, "backend_name", json_string(body->backend_name));
 }
 
-static void write_session(json_t *object, const struct remed_session *body)
+static void write_session(bool *failed, json_t *object, const struct remed_session *body)
 {
-    json_object_set_new(object, "protocol", protocol(body->protocol));
-    add_endpoint(object, "client", &body->client);
-    add_endpoint(object, "server", &body->server);
-    add_endpoint(object, "client_outside", &body->client_outside);
-    add_endpoint(object, "server_inside", &body->server_inside);
+    put(failed, object, "protocol", protocol(body->protocol));
+    add_endpoint(failed, object, "client", &body->client);
+    add_endpoint(failed, object, "server", &body->server);
+    add_endpoint(failed, object, "client_outside", &body->client_outside);
+    add_endpoint(failed, object, "server_inside", &body->server_inside);
     if (body->tcp_state != 0)
-        json_object_set_new(object, "tcp_state",
-                            json_string(remed_tcp_state_name(body->tcp_state)));
+        put(failed, object, "tcp_state", json_string(remed_tcp_state_name(body->tcp_state)));
     if (body->timeout != 0)
-        json_object_set_new(object, "timeout_ns", number(body->timeout));
+        put(failed, object, "timeout_ns", number(body->timeout));
     if ((body->bytes[0] | body->bytes[1]) != 0)
-        json_object_set_new(object, "bytes", pair(body->bytes));
+        put(failed, object, "bytes", pair(failed, body->bytes));
     if ((body->packets[0] | body->packets[1]) != 0)
-        json_object_set_new(object, "packets", pair(body->packets));
+        put(failed, object, "packets", pair(failed, body->packets));
     if (body->window[0].known != 0 || body->window[1].known != 0) {
         json_t *array = json_array();
-        json_array_append_new(array, window(&body->window[0]));
-        json_array_append_new(array, window(&body->window[1]));
-        json_object_set_new(object, "windows", array);
+        append(failed, array, window(&body->window[0]));
+        append(failed, array, window(&body->window[1]));
+        put(failed, object, "windows", array);
     }
 }
 
-static void write_flow_rule(json_t *object, const struct remed_flow_rule *body)
+static void write_flow_rule(bool *failed, json_t *object, const struct remed_flow_rule *body)
 {
-    json_object_set_new(object, "table", number(body->table));
-    json_object_set_new(object, "priority", number(body->priority));
-    json_object_set_new(object, "cookie", number(body->cookie));
-    json_object_set_new(object, "match", bytes(body->match, body->match_length));
-    json_object_set_new(object, "actions", bytes(body->actions, body->actions_length));
+    put(failed, object, "table", number(body->table));
+    put(failed, object, "priority", number(body->priority));
+    put(failed, object, "cookie", number(body->cookie));
+    put(failed, object, "match", bytes(body->match, body->match_length));
+    put(failed, object, "actions", bytes(body->actions, body->actions_length));
 }
 
-static json_t *write_body(const struct remed_record *record, unsigned kind)
+static json_t *write_body(bool *failed, const struct remed_record *record, unsigned kind)
 {
     union remed_any_body body;
     json_t *object = json_object();
-    if (remed_record_body(record, kind, &body, sizeof body) < 0)
+    if (remed_record_body(record, kind, &body, sizeof body) < 0) {
+        *failed = true;
         return object;
+    }
     switch (kind) {
     case REMED_KIND_NAT_BINDING:
-        write_nat_binding(object, &body.nat_binding);
+        write_nat_binding(failed, object, &body.nat_binding);
         break;
     case REMED_KIND_LB_ASSIGNMENT:
-        write_lb_assignment(object, &body.lb_assignment);
+        write_lb_assignment(failed, object, &body.lb_assignment);
         break;
     case REMED_KIND_SESSION:
-        write_session(object, &body.session);
+        write_session(failed, object, &body.session);
         break;
     case REMED_KIND_FLOW_RULE:
-        write_flow_rule(object, &body.flow_rule);
+        write_flow_rule(failed, object, &body.flow_rule);
         break;
     case REMED_KIND_COUNTER:
-        json_object_set_new(object, "name", json_string(body.counter.name));
-        json_object_set_new(object, "value", number(body.counter.value));
+        put(failed, object, "name", json_string(body.counter.name));
+        put(failed, object, "value", number(body.counter.value));
         break;
     default:
-        json_object_set_new(object, "key", bytes(body.opaque.key, body.opaque.key_length));
-        json_object_set_new(object, "data", bytes(body.opaque.data, body.opaque.data_length));
+        put(failed, object, "key", bytes(body.opaque.key, body.opaque.key_length));
+        put(failed, object, "data", bytes(body.opaque.data, body.opaque.data_length));
     }
     return object;
 }
@@ -163,20 +179,20 @@ static json_t *write_time(uint64_t ns)
     return json_string(text);
 }
 
-static json_t *write_record(const struct remed_record *record, const struct remed_record_head *head)
+static json_t *write_record(bool *failed, const struct remed_record *record,
+                            const struct remed_record_head *head)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "domain", json_string(head->domain));
-    json_object_set_new(object, "kind", json_string(remed_kind_name(head->kind)));
-    json_object_set_new(object, "op",
-                        json_string(head->op == REMED_OP_REMOVE ? "remove" : "upsert"));
-    json_object_set_new(object, "epoch", number(head->epoch));
-    json_object_set_new(object, "sequence", number(head->sequence));
-    json_object_set_new(object, "origin", json_string(head->origin));
-    json_object_set_new(object, "source", json_string(remed_learned_name(head->source)));
-    json_object_set_new(object, "observed", write_time(head->observed));
-    json_object_set_new(object, "expires", write_time(head->expires));
-    json_object_set_new(object, "body", write_body(record, head->kind));
+    put(failed, object, "domain", json_string(head->domain));
+    put(failed, object, "kind", json_string(remed_kind_name(head->kind)));
+    put(failed, object, "op", json_string(head->op == REMED_OP_REMOVE ? "remove" : "upsert"));
+    put(failed, object, "epoch", number(head->epoch));
+    put(failed, object, "sequence", number(head->sequence));
+    put(failed, object, "origin", json_string(head->origin));
+    put(failed, object, "source", json_string(remed_learned_name(head->source)));
+    put(failed, object, "observed", write_time(head->observed));
+    put(failed, object, "expires", write_time(head->expires));
+    put(failed, object, "body", write_body(failed, record, head->kind));
     return object;
 }
 
@@ -187,8 +203,9 @@ int remed_json_write(const struct remed_record *record, char *text, size_t size,
     *length = 0;
     if (head.kind == 0 || head.domain[0] == '\0')
         return REMED_EINVAL;
-    json_t *object = write_record(record, &head);
-    *length = object != NULL ? json_dumpb(object, text, size, JSON_COMPACT) : 0;
+    bool failed = false;
+    json_t *object = write_record(&failed, record, &head);
+    *length = object != NULL && !failed ? json_dumpb(object, text, size, JSON_COMPACT) : 0;
     json_decref(object);
     if (*length == 0)
         return REMED_ENOMEM;
