@@ -442,6 +442,8 @@ int remed_json_read(struct remed_record *record, const char *text, size_t length
     if (reading.code < 0)
         return reading.code;
     json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    if (object == NULL) /* jansson takes a moment's want of memory for bad syntax, too */
+        object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
     if (object == NULL)
         return refuse_text(text, length, &where, error);
     if (json_is_object(object))
