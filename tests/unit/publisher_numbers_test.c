@@ -4,6 +4,7 @@
  * was filled in goes behind all that there is, over restarts with other options, without the
  * spool's state, and where something can't be read.
  */
+#include "repository/publishing.h"
 #include "unit/peer.h"
 
 #include <remediate/repository.h>
@@ -190,39 +191,111 @@ static void ends_meanwhile(void)
     close_well(publisher);
 }
 
-/* A state that would shift beyond all numbers: lost with its cause, and never acknowledged. */
-static void shift_too_far(void)
+/* What waits while the repository's last sequence is near the end: the next epoch, all of it. */
+static void waits_near_the_end(void)
 {
-    peer.away = true;
-    struct remed_publisher *publisher = make(10, true);
-    for (unsigned i = 0; i < 3; i++)
-        CU_ASSERT_EQUAL(publish_as(publisher, 1, "", 0, 0), 1);
-    turn(publisher, 2);
-    close_well(publisher);
-    opts.resume = 0;
-    live(MOST_NUMBER - 1, false, 0);
-    opts.resume = 1;
-    peer.away = false;
-    opts.first_sequence = 1;
-    struct remed_publisher *other = make(MOST_NUMBER, false); /* up to the end of all epochs */
-    turn(other, 3);
-    CU_ASSERT_EQUAL(publish_as(other, 9, "", 0, 0), 1);
-    turn(other, 3);
-    close_well(other);
-    publisher = make(10, true);
-    turn(publisher, 6);
-    CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), 0);
-    CU_ASSERT_EQUAL(peer.length, 4);
-    check_numbers(0, 2, 12); /* behind (1, 2^62) */
-    /* the encoder itself never writes what nobody would read */
+    for (unsigned spool = 0; spool < 2; spool++) {
+        peer.length = 0;
+        opts.resume = 0;
+        live(MOST_NUMBER - 5, false, 1);
+        opts.resume = 1;
+        struct remed_publisher *publisher = make(10, spool != 0);
+        for (unsigned i = 0; i < 20; i++)
+            CU_ASSERT_EQUAL(publish_as(publisher, 1, "", 0, 0), 1);
+        turn(publisher, 6);
+        close_well(publisher);
+        CU_ASSERT_EQUAL(peer.length, 21);
+        check_numbers(19, 2, 10);
+        check_numbers(0, 2, 29);
+    }
+}
+
+/* Numbers that nobody could read are never written: lost with their cause, and no exit 0. */
+static void beyond_all(void)
+{
     static uint8_t bytes[REMED_RECORD_MAX];
     size_t length;
-    struct remed_record_head head;
-    make_binding(record, 1, 1, REMED_OP_UPSERT, 0, MOST_NUMBER, 0);
-    CU_ASSERT_EQUAL(remed_record_encode(record, bytes, sizeof bytes, &length), 0);
-    CU_ASSERT_EQUAL(remed_record_decode(record, bytes, length, NULL), 0);
-    remed_record_head(record, &head, sizeof head);
-    CU_ASSERT_EQUAL(head.sequence, MOST_NUMBER);
+    for (unsigned i = 0; i < 2; i++) {
+        make_binding(record, 1, 1, REMED_OP_UPSERT, 0, MOST_NUMBER, 0);
+        CU_ASSERT_EQUAL(remed_record_encode(record, bytes, sizeof bytes, &length), 0);
+        *(i == 0 ? &record->epoch : &record->sequence) = MOST_NUMBER + 1;
+        CU_ASSERT_EQUAL(remed_record_encode(record, bytes, sizeof bytes, &length), REMED_EINVAL);
+    }
+    for (unsigned spool = 0; spool < 2; spool++) {
+        lost = 0;
+        peer.room = 0;
+        struct remed_publisher *publisher = make(10, spool != 0);
+        for (unsigned i = 0; i < 3; i++)
+            CU_ASSERT_EQUAL(publish_as(publisher, 1, "", 0, 0), 1);
+        turn(publisher, 5);
+        publisher->numbers.shift = MOST_NUMBER;
+        peer.room = 16;
+        turn(publisher, 5);
+        CU_ASSERT_EQUAL(lost, 3);
+        CU_ASSERT_EQUAL(peer.length, 0);
+        CU_ASSERT_EQUAL(remed_publisher_close(publisher, &error), REMED_EIO);
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "3 records were lost"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "beyond 2^62"));
+    }
+}
+
+/* The spool's state as an earlier version wrote it. */
+static void make_state_old(void)
+{
+    static struct remed_crc crc;
+    char path[128], text[4000], old[4000];
+    snprintf(path, sizeof path, "%s/spool-state", folder);
+    FILE *file = fopen(path, "r+");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    text[length] = '\0';
+    char *waits = strstr(text, "\nwaits "), *position = strstr(text, "\nposition ");
+    char *end = strstr(text, "\nsum ");
+    CU_ASSERT_FATAL(waits != NULL && position != NULL && end != NULL);
+    text[strlen("remediate spool ")] = '1';
+    size_t used = (size_t)snprintf(old, sizeof old, "%.*s%.*s\n", (int)(waits - text), text,
+                                   (int)(end - position), position);
+    remed_crc_init(&crc);
+    used += (size_t)snprintf(old + used, sizeof old - used, "sum %08x\n",
+                             (unsigned)remed_crc_of(&crc, (const uint8_t *)old, used));
+    rewind(file);
+    CU_ASSERT_EQUAL(fwrite(old, 1, used, file), used);
+    CU_ASSERT_EQUAL(ftruncate(fileno(file), (off_t)used), 0);
+    fclose(file);
+}
+
+/* A record without a mark in the spool. */
+static void put_old(struct remed_publisher *publisher, const char *origin, uint64_t sequence)
+{
+    uint8_t key[REMED_KEY_MAX], value[200] = {0};
+    size_t length;
+    make_binding(record, 1, 1, REMED_OP_UPSERT, 1, sequence, 0);
+    record->origin_length = (uint8_t)snprintf(record->origin, sizeof record->origin, "%s", origin);
+    CU_ASSERT_EQUAL(remed_record_encode(record, value + 8, sizeof value - 8, &length), 0);
+    const struct remed_message message = {.key = key,
+                                          .key_length = remed_record_key(record, key, sizeof key),
+                                          .value = value,
+                                          .value_length = 8 + length};
+    CU_ASSERT_EQUAL(remed_file_writer_publish(&publisher->spool.writer, &message, 1, &error), 0);
+}
+
+/* A spool of an earlier version is delivered, and its origin's records are behind all. */
+static void old_spool(void)
+{
+    live(5000, false, 1);
+    peer.away = true;
+    struct remed_publisher *publisher = make(10, true);
+    put_old(publisher, "fw1", 12);
+    put_old(publisher, "fw2", 13);
+    turn(publisher, 3);
+    close_well(publisher);
+    make_state_old();
+    peer.away = false;
+    live(20, true, 1);
+    CU_ASSERT_EQUAL(peer.length, 4);
+    check_numbers(2, 1, 5003); /* 12 is the third from 10 on */
+    check_numbers(1, 1, 13);
+    CU_ASSERT_STRING_EQUAL(peer.from, "begin");
 }
 
 /* What the host gave stays, whenever it was taken; what it left out goes behind. */
@@ -376,7 +449,9 @@ static const struct test_case cases[] = {
     {"numbers that a host gives are bounded", given_bound},
     {"the next epoch goes on", next_epoch},
     {"sequences end while it goes on", ends_meanwhile},
-    {"nothing is shifted beyond all numbers", shift_too_far},
+    {"what waits near the end of an epoch", waits_near_the_end},
+    {"nothing is written beyond all numbers", beyond_all},
+    {"a spool of an earlier version", old_spool},
     {"what the host gave stays", given_stays},
     {"own numbers are behind given ones", own_behind_given},
     {"what waits and other options", other_options},
