@@ -41,7 +41,7 @@ typedef void (*remed_publisher_fn)(void *context, uint64_t tag, int code);
 struct remed_publisher_opts {
     size_t size;             /**< sizeof this struct, set by the init function */
     const char *origin;      /**< for records that name none, and for the transport; NULL: "" */
-    uint64_t epoch;          /**< for records with epoch 0; default 1; 2^62 at most */
+    uint64_t epoch;          /**< for records with epoch 0; default 1; ::REMED_NUMBER_GIVEN_MAX at most */
     uint64_t first_sequence; /**< for records with sequence 0, counted on from here; default 1; 2^62 at
                                   most. Greater than any before of this origin, such as the clock in
                                   ns; @c resume sees to it where the clock can step back. A spool
@@ -78,12 +78,13 @@ REMED_API void remed_publisher_opts_init(struct remed_publisher_opts *opts, size
  * Opens a transport and publishes to it. What waits in the spool is delivered first.
  *
  * With @c resume a second transport reads the repository, from the beginning or, with a spool, from
- * where the last publisher on it had read to, until the greatest epoch and sequence of this origin are
- * known; those that are signed alone count where there is a mac. Meanwhile records are taken, to the
- * spool or to memory (@c max_pending and @c max_pending_bytes of @p transport), and go out with
- * sequences behind all that was found, in an epoch that is not below that of the origin's last record.
- * A repository that may not be read (::REMED_EPERM) is written to all the same, and the log hook is
- * told.
+ * where the last publisher on it had read to, until the greatest epoch of this origin and the greatest
+ * sequence of all are known; those that are signed alone count where there is a mac. Meanwhile records
+ * are taken, to the spool or to memory (@c max_pending and @c max_pending_bytes of @p transport). What
+ * is filled in is behind all that was found, in an epoch that is not below that of the origin's last
+ * record; where an epoch's sequences end, the next epoch begins. What the host gave stays as it is.
+ * What waits in the spool keeps its own epoch and origin, whatever those of @p opts are.
+ * A repository that can't be read is written to all the same, and the log hook is told why.
  *
  * A spool belongs to one repository. While something waits in it, it is refused for another one; the
  * file @c spool-state in its folder says which, and removing that file lifts the refusal.
@@ -114,8 +115,8 @@ REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char
  * @param error filled when not all were taken; may be NULL
  * @return how many were taken, from the first on, when that is any; else ::REMED_EBUSY: try again
  *         after process; ::REMED_EINVAL for a record without domain or body, or in a callback when
- *         the publisher closes; ::REMED_ELIMIT for one that is too long, or when sequences would
- *         pass 2^62; ::REMED_ENOENT when the mac
+ *         the publisher closes; ::REMED_ELIMIT for one that is too long, whose own epoch or sequence is
+ *         above ::REMED_NUMBER_GIVEN_MAX, or (without @c resume) when sequences would pass 2^62; ::REMED_ENOENT when the mac
  *         does not hold the key; ::REMED_EIO; others of the mac and of remed_transport_publish()
  */
 REMED_API int remed_publisher_publish(struct remed_publisher *publisher,

@@ -62,6 +62,9 @@ enum remed_learned {
  *  who goes on: a record with one beyond this is refused wherever it comes from. 2^62 is enough for
  *  nanoseconds of the clock until the year 2116. */
 #define REMED_NUMBER_MAX ((uint64_t)1 << 62)
+/** Greatest epoch and sequence that a host may give a publisher for a record of its own. What is above
+ *  is for the publisher, so that it can always go on behind what it was given. */
+#define REMED_NUMBER_GIVEN_MAX ((uint64_t)1 << 61)
 
 /** All of a record but its body. Strings are NUL-terminated UTF-8 without control characters. */
 struct remed_record_head {
@@ -255,7 +258,8 @@ REMED_API size_t remed_record_key(const struct remed_record *record, uint8_t *ke
  * @param[out] bytes @p size bytes; may be NULL with size 0
  * @param size bytes at @p bytes; ::REMED_RECORD_MAX always suffice
  * @param[out] length bytes of the whole wire form, also when it does not fit; not NULL
- * @return 0; ::REMED_EINVAL without domain or body; ::REMED_ELIMIT when it does not fit
+ * @return 0; ::REMED_EINVAL without domain or body, or with an epoch or sequence above
+ *         ::REMED_NUMBER_MAX; ::REMED_ELIMIT when it does not fit
  */
 REMED_API int remed_record_encode(const struct remed_record *record, uint8_t *bytes, size_t size,
                                   size_t *length);

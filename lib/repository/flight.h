@@ -21,6 +21,7 @@ struct remed_flight_slot {
     uint64_t spool_offset; /* where it lies in the spool; REMED_FLIGHT_DIRECT: it never did */
     uint64_t at;           /* its bytes, by running number */
     uint32_t key_length, value_length;
+    unsigned filled; /* enum remed_filled of spool.h */
     enum remed_flight_state state;
 };
 
@@ -74,10 +75,11 @@ static inline bool remed_flight_fits(const struct remed_flight *flight, size_t b
 /* Takes what fits. */
 static inline void remed_flight_push(struct remed_flight *flight,
                                      const struct remed_message *message, uint64_t tag,
-                                     uint64_t spool_offset, uint64_t at)
+                                     unsigned filled, uint64_t spool_offset, uint64_t at)
 {
     struct remed_flight_slot *slot = remed_flight_slot(flight, flight->next++);
     *slot = (struct remed_flight_slot){.tag = tag,
+                                       .filled = filled,
                                        .spool_offset = spool_offset,
                                        .at = at,
                                        .key_length = (uint32_t)message->key_length,

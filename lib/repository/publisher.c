@@ -19,7 +19,7 @@
 #define DRAIN_A_PROCESS 1024u
 #define RESUME_NS (100 * 1000000ull)
 
-_Static_assert(REMED_SIGNED_MAX + REMED_SPOOL_TAG <= REMED_TRANSPORT_VALUE_MAX &&
+_Static_assert(REMED_SIGNED_MAX + REMED_SPOOL_HEAD <= REMED_TRANSPORT_VALUE_MAX &&
                    4 * REMED_SIGNED_MAX < LEAST_SPOOL,
                "the longest record fits into each spool");
 
@@ -63,9 +63,9 @@ static void let_go(struct remed_publisher *publisher)
             remed_spool_unreserve(&publisher->spool, slot->key_length, slot->value_length);
 }
 
-static void on_delivered(void *context, uint64_t number, int code)
+static void end_flight(struct remed_publisher *publisher, uint64_t number, int code,
+                       const char *cause)
 {
-    struct remed_publisher *publisher = context;
     struct remed_flight_slot *slot = remed_flight_slot(&publisher->flight, number);
     uint64_t tag = slot->tag;
     bool inherited = slot->spool_offset < publisher->spool.inherited;
@@ -77,13 +77,19 @@ static void on_delivered(void *context, uint64_t number, int code)
     slot->state = REMED_FLIGHT_ENDED;
     let_go(publisher);
     if (!inherited) {
-        remed_publisher_report(publisher, tag, code, publisher->cause);
+        remed_publisher_report(publisher, tag, code, cause);
         return;
     }
     publisher->stats.recovered += code == 0;
     publisher->stats.lost += code != 0;
     if (code != 0)
-        remed_losses_add(&publisher->losses, code, publisher->cause);
+        remed_losses_add(&publisher->losses, code, cause);
+}
+
+static void on_delivered(void *context, uint64_t number, int code)
+{
+    struct remed_publisher *publisher = context;
+    end_flight(publisher, number, code, publisher->cause);
 }
 
 static void on_message(void *context, const struct remed_message *message)
@@ -118,9 +124,10 @@ static int check_opts(const struct remed_publisher_opts *opts, struct remed_erro
     if (opts->resume > 1)
         return remed_error_set(error, REMED_EINVAL, "publisher: resume is 0 or 1, not %u",
                                opts->resume);
-    if (opts->first_sequence > REMED_NUMBER_MAX || opts->epoch > REMED_NUMBER_MAX)
-        return remed_error_set(error, REMED_EINVAL,
-                               "publisher: an epoch or a first sequence is beyond 2^62");
+    if (opts->first_sequence > REMED_NUMBER_MAX || opts->epoch > REMED_NUMBER_GIVEN_MAX)
+        return remed_error_set(
+            error, REMED_EINVAL,
+            "publisher: an epoch is beyond 2^61, or a first sequence beyond 2^62");
     if (opts->mac != NULL && (opts->mac->size < sizeof *opts->mac || opts->mac->compute == NULL))
         return remed_error_set(error, REMED_EINVAL, "publisher: the mac is not filled in");
     return 0;
@@ -224,7 +231,7 @@ int remed_publisher_new(struct remed_publisher **publisher, const char *uri,
 
 /* To the transport, when it takes it. */
 static int send(struct remed_publisher *publisher, const struct remed_message *message,
-                uint64_t tag, uint64_t spool_offset, struct remed_error *error)
+                uint64_t tag, unsigned filled, uint64_t spool_offset, struct remed_error *error)
 {
     uint64_t at;
     bool keeps_room = spool_offset == REMED_FLIGHT_DIRECT && has_spool(publisher);
@@ -238,7 +245,7 @@ static int send(struct remed_publisher *publisher, const struct remed_message *m
         return rc;
     rc = remed_transport_publish(publisher->transport, message, publisher->flight.next, error);
     if (rc == 0)
-        remed_flight_push(&publisher->flight, message, tag, spool_offset, at);
+        remed_flight_push(&publisher->flight, message, tag, filled, spool_offset, at);
     else if (keeps_room)
         remed_spool_unreserve(&publisher->spool, message->key_length, message->value_length);
     return rc;
@@ -246,7 +253,7 @@ static int send(struct remed_publisher *publisher, const struct remed_message *m
 
 /* Behind what waits in memory for the numbers. */
 static int put_back(struct remed_publisher *publisher, const struct remed_message *message,
-                    uint64_t tag, struct remed_error *error)
+                    uint64_t tag, unsigned filled, struct remed_error *error)
 {
     struct remed_flight *backlog = &publisher->numbers.backlog;
     uint64_t at;
@@ -255,39 +262,59 @@ static int put_back(struct remed_publisher *publisher, const struct remed_messag
                                "publisher: all room is used by records that wait until it is read "
                                "what '%s' published before",
                                publisher->origin);
-    remed_flight_push(backlog, message, tag, REMED_FLIGHT_DIRECT, at);
+    remed_flight_push(backlog, message, tag, filled, REMED_FLIGHT_DIRECT, at);
     return 0;
 }
 
 static int take(struct remed_publisher *publisher, const struct remed_message *message,
-                uint64_t tag, struct remed_error *error)
+                uint64_t tag, unsigned filled, struct remed_error *error)
 {
     const struct remed_numbers *numbers = &publisher->numbers;
     bool waits = numbers->resuming || remed_numbers_has_backlog(numbers);
     if (!has_spool(publisher))
-        return waits ? put_back(publisher, message, tag, error)
-                     : send(publisher, message, tag, REMED_FLIGHT_DIRECT, error);
+        return waits ? put_back(publisher, message, tag, filled, error)
+                     : send(publisher, message, tag, filled, REMED_FLIGHT_DIRECT, error);
     int rc = REMED_EBUSY;
     if (remed_numbers_are_known(numbers) && remed_spool_is_idle(&publisher->spool) &&
         !publisher->gave_up)
-        rc = send(publisher, message, tag, REMED_FLIGHT_DIRECT, error);
+        rc = send(publisher, message, tag, filled, REMED_FLIGHT_DIRECT, error);
     if (rc != REMED_EBUSY)
         return rc;
-    rc = remed_spool_put(&publisher->spool, message, tag, error);
+    rc = remed_spool_put(&publisher->spool, message, tag, filled, error);
     publisher->stats.spooled += rc == 0;
     return rc;
 }
 
-static int fill_in(struct remed_publisher *publisher, struct remed_record *record,
+/* Behind the greatest numbers of a host there must be room for the publisher's own. */
+static int check_given(const struct remed_record *record, struct remed_error *error)
+{
+    const bool epoch = record->epoch > REMED_NUMBER_GIVEN_MAX;
+    if (!epoch && record->sequence <= REMED_NUMBER_GIVEN_MAX)
+        return 0;
+    return remed_error_set(error, REMED_ELIMIT,
+                           "the record's %s %llu is beyond 2^61, the greatest that may be given; "
+                           "leave it out to have it filled in",
+                           epoch ? "epoch" : "sequence",
+                           (unsigned long long)(epoch ? record->epoch : record->sequence));
+}
+
+static int fill_in(struct remed_publisher *publisher, struct remed_record *record, unsigned *filled,
                    struct remed_error *error)
 {
+    int rc = check_given(record, error);
+    if (rc < 0)
+        return rc;
+    *filled = (record->sequence == 0 ? REMED_FILLED_SEQUENCE : 0u) |
+              (record->epoch == 0 ? REMED_FILLED_EPOCH : 0u);
+    if (record->sequence == 0) /* first: it may go to the next epoch */
+        rc = remed_numbers_next(publisher, &record->sequence, error);
     if (record->origin_length == 0) {
         record->origin_length = (uint8_t)strlen(publisher->origin);
         memcpy(record->origin, publisher->origin, sizeof record->origin);
     }
     if (record->epoch == 0)
         record->epoch = publisher->numbers.epoch;
-    return record->sequence == 0 ? remed_numbers_next(publisher, &record->sequence, error) : 0;
+    return rc;
 }
 
 static int encode_and_take(struct remed_publisher *publisher, struct remed_record *record,
@@ -295,7 +322,8 @@ static int encode_and_take(struct remed_publisher *publisher, struct remed_recor
 {
     uint8_t key[REMED_KEY_MAX];
     size_t length;
-    int rc = fill_in(publisher, record, error);
+    unsigned filled;
+    int rc = fill_in(publisher, record, &filled, error);
     if (rc < 0)
         return rc;
     rc = remed_record_encode(record, publisher->wire, REMED_RECORD_MAX, &length);
@@ -309,7 +337,7 @@ static int encode_and_take(struct remed_publisher *publisher, struct remed_recor
         return rc;
     const struct remed_message message = {
         .key = key, .key_length = key_length, .value = publisher->wire, .value_length = length};
-    return take(publisher, &message, tag, error);
+    return take(publisher, &message, tag, filled, error);
 }
 
 /* A record that was not taken stays as it was: numbers that it had then may be too small later. */
@@ -324,6 +352,8 @@ static int publish(struct remed_publisher *publisher, struct remed_record *recor
     publisher->stats.refused += rc == REMED_EBUSY;
     if (rc == 0) {
         publisher->numbers.next += sequence == 0;
+        if (sequence != 0 || epoch != 0)
+            remed_numbers_given(publisher, record);
         return 0;
     }
     record->origin_length = origin_length;
@@ -354,14 +384,14 @@ void remed_publisher_sign_with(struct remed_publisher *publisher, uint32_t key_i
 }
 
 /* The transport will never take what is held: it is lost in its turn, and the rest goes on. */
-static void lose_held(struct remed_publisher *publisher)
+static void lose_held(struct remed_publisher *publisher, const char *cause)
 {
     struct remed_flight *flight = &publisher->flight;
     const struct remed_message *held = &publisher->held;
     uint64_t at, number = flight->next;
     (void)remed_flight_fits(flight, held->key_length + held->value_length, &at); /* it was asked */
-    remed_flight_push(flight, held, publisher->held_tag, held->offset, at);
-    on_delivered(publisher, number, REMED_ELIMIT);
+    remed_flight_push(flight, held, publisher->held_tag, publisher->held_filled, held->offset, at);
+    end_flight(publisher, number, REMED_ELIMIT, cause);
 }
 
 /* Whatever was damaged at the end of the spool is done with, too. */
@@ -372,13 +402,22 @@ static void pass_damage(struct remed_publisher *publisher)
         remed_spool_done(&publisher->spool, publisher->spool.reader.next_offset);
 }
 
+static int fail_with(struct remed_error *error, int rc, const struct remed_error *own)
+{
+    if (error != NULL)
+        *error = *own;
+    return rc;
+}
+
 /* From the spool to the transport: 1 when there is more at once, 0, an error. */
 static int drain(struct remed_publisher *publisher, struct remed_error *error)
 {
     struct remed_spool *spool = &publisher->spool;
     for (unsigned i = 0; i < DRAIN_A_PROCESS; i++) {
-        int rc =
-            publisher->holds ? 1 : remed_spool_next(spool, &publisher->held, &publisher->held_tag);
+        struct remed_error own = {0};
+        int rc = publisher->holds ? 1
+                                  : remed_spool_next(spool, &publisher->held, &publisher->held_tag,
+                                                     &publisher->held_filled);
         if (rc < 0)
             return remed_error_set(error, rc, "spool: %s", spool->reader.error.message);
         publisher->holds = rc == 1;
@@ -387,13 +426,14 @@ static int drain(struct remed_publisher *publisher, struct remed_error *error)
             return 0;
         }
         struct remed_message message = publisher->held;
-        rc = remed_numbers_restamp(publisher, &message, error);
+        rc = remed_numbers_restamp(publisher, &message, publisher->held_filled, &own);
         if (rc == 0)
-            rc = send(publisher, &message, publisher->held_tag, publisher->held.offset, error);
+            rc = send(publisher, &message, publisher->held_tag, publisher->held_filled,
+                      publisher->held.offset, &own);
         if (rc < 0 && rc != REMED_ELIMIT)
-            return rc == REMED_EBUSY ? 0 : rc;
+            return rc == REMED_EBUSY ? 0 : fail_with(error, rc, &own);
         if (rc == REMED_ELIMIT)
-            lose_held(publisher);
+            lose_held(publisher, own.message);
         publisher->holds = false;
     }
     return 1;
@@ -409,15 +449,16 @@ static int drain_backlog(struct remed_publisher *publisher, struct remed_error *
         struct remed_flight_slot *slot = remed_flight_slot(backlog, backlog->first);
         struct remed_message message = remed_flight_message(backlog, slot);
         uint64_t tag = slot->tag;
-        int rc = remed_numbers_restamp(publisher, &message, error);
+        struct remed_error own = {0};
+        int rc = remed_numbers_restamp(publisher, &message, slot->filled, &own);
         if (rc == 0)
-            rc = send(publisher, &message, tag, REMED_FLIGHT_DIRECT, error);
+            rc = send(publisher, &message, tag, slot->filled, REMED_FLIGHT_DIRECT, &own);
         if (rc < 0 && rc != REMED_ELIMIT)
-            return rc == REMED_EBUSY ? 0 : rc;
+            return rc == REMED_EBUSY ? 0 : fail_with(error, rc, &own);
         slot->state = REMED_FLIGHT_ENDED;
         (void)remed_flight_pop(backlog);
         if (rc == REMED_ELIMIT)
-            remed_publisher_report(publisher, tag, rc, NULL);
+            remed_publisher_report(publisher, tag, rc, own.message);
     }
     return 1;
 }

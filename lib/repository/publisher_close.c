@@ -54,7 +54,7 @@ static void close_keep(struct remed_publisher *publisher)
         if (!close_is_left(slot))
             continue;
         const struct remed_message message = remed_flight_message(flight, slot);
-        remed_spool_front_put(&publisher->spool, &front, &message);
+        remed_spool_front_put(&publisher->spool, &front, &message, slot->filled);
     }
     if (rc == 0)
         rc = remed_spool_front_end(&publisher->spool, &front, &kept, &error);

@@ -18,16 +18,21 @@
 /*
  * Epoch and sequence of records that name none.
  *
- * While it is read what the origin published before (resume.h), records are taken all the same: to
- * the spool, or without one to a backlog in memory. They have sequences from `base` on; when it is
- * known that these are not beyond the origin's last, `shift` is added to each on its way out, until
- * nothing of them waits. The spool's state has base and shift, so a restart goes on with them.
+ * While it is read what was published before (resume.h), records are taken all the same: to the
+ * spool, or without one to a backlog in memory. They have sequences from `base` on; when it is
+ * known that these are not beyond the last, `shift` is added to each on its way out, until nothing
+ * of them waits. Their epoch stays, but is `least` at least. What the host gave is never changed:
+ * each that waits has a mark of which numbers were filled in. The spool's state has base, shift
+ * and least, so a restart goes on with them, whatever its own epoch and origin are.
  */
 struct remed_numbers {
     uint64_t epoch, next;
     uint64_t bound; /* the spool's state allows all below; without a spool UINT64_MAX */
     uint64_t base;  /* 0: records go out as they are */
     uint64_t shift;
+    uint64_t least;                 /* epoch of what is restamped, at least; 0: any */
+    char waits[REMED_NAME_MAX + 1]; /* origin of what waits, where it is another; "" */
+    bool resumes; /* as the options say: and goes to the next epoch where sequences end */
     bool resuming;
     struct remed_resume resume;
     struct remed_flight backlog; /* slots NULL: there is none */
@@ -47,6 +52,7 @@ struct remed_publisher {
     struct remed_spool spool;
     struct remed_message held; /* read from the spool, not taken by the transport yet */
     uint64_t held_tag;
+    unsigned held_filled;
     bool holds;
     struct remed_flight flight;
     bool gave_up; /* the transport let go of something that the spool is to keep */
@@ -88,9 +94,12 @@ int remed_numbers_next(struct remed_publisher *publisher, uint64_t *sequence,
 int remed_numbers_process(struct remed_publisher *publisher, struct remed_error *error);
 /* Nothing waits that has numbers to be shifted: new ones are as they should be. */
 int remed_numbers_settle(struct remed_publisher *publisher, struct remed_error *error);
-/* The message as it is to go out: the same, or one in `restamped`. */
+/* The host gave a record that was taken this number: what is filled in from now on is behind it. */
+void remed_numbers_given(struct remed_publisher *publisher, const struct remed_record *record);
+/* The message as it is to go out: the same, or one in `restamped`; filled: enum remed_filled.
+ * REMED_ELIMIT: its numbers would be beyond all that may be. */
 int remed_numbers_restamp(struct remed_publisher *publisher, struct remed_message *message,
-                          struct remed_error *error);
+                          unsigned filled, struct remed_error *error);
 /* Whether a record may go straight. */
 static inline bool remed_numbers_are_known(const struct remed_numbers *numbers)
 {

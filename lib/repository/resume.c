@@ -10,33 +10,62 @@
 #define MOST_TRIES 16u
 #define TOLD_STEP 1000000u
 
-/* Whether a record of ours is behind what was seen so far, and its signature holds. */
-static bool resume_counts(struct remed_resume *resume, const struct remed_message *message)
+/* Epochs from here on are no publisher's: what is there can't be gone behind. */
+#define BEYOND_EPOCHS (REMED_NUMBER_MAX - ((uint64_t)1 << 32))
+
+static bool resume_is_of(const struct remed_record *record, const char *origin)
 {
-    size_t length = remed_record_strip(message->value, message->value_length, NULL);
-    const struct remed_record *record = resume->record;
-    if (remed_record_decode(resume->record, message->value, length, NULL) < 0 ||
-        strlen(resume->origin) != record->origin_length ||
-        memcmp(resume->origin, record->origin, record->origin_length) != 0)
-        return false;
-    if (record->epoch > REMED_NUMBER_MAX || record->sequence > REMED_NUMBER_MAX)
-        return false; /* beyond what may be: nobody takes it */
-    if (record->epoch < resume->epoch ||
-        (record->epoch == resume->epoch && record->sequence <= resume->sequence))
-        return false;
-    return resume->mac.compute == NULL ||
-           remed_record_verify(&resume->mac, message->key, message->key_length, message->value,
-                               message->value_length, &length, NULL) == 0;
+    return strlen(origin) == record->origin_length &&
+           memcmp(origin, record->origin, record->origin_length) == 0;
+}
+
+/* Its own origin, or that of what waits for it. */
+static bool resume_is_ours(const struct remed_resume *resume, const struct remed_record *record)
+{
+    return resume_is_of(record, resume->origin) ||
+           (resume->waits[0] != '\0' && resume_is_of(record, resume->waits));
+}
+
+/* Whether a record is behind anything that was seen so far. */
+static bool resume_is_news(const struct remed_resume *resume, const struct remed_record *record)
+{
+    bool high = record->sequence > REMED_NUMBER_GIVEN_MAX;
+    if (record->epoch > resume->latest || (!high && record->sequence > resume->low) ||
+        (high && record->epoch == resume->epoch && record->sequence > resume->high))
+        return true;
+    return record->epoch > resume->least && resume_is_ours(resume, record);
+}
+
+static void resume_count(struct remed_resume *resume, const struct remed_record *record)
+{
+    if (record->epoch > resume->latest)
+        resume->latest = record->epoch;
+    if (record->epoch > resume->least && resume_is_ours(resume, record))
+        resume->least = record->epoch;
+    if (record->epoch > resume->epoch && resume_is_of(record, resume->origin)) {
+        resume->epoch = record->epoch;
+        resume->high = 0;
+    }
+    if (record->sequence <= REMED_NUMBER_GIVEN_MAX)
+        resume->low = record->sequence > resume->low ? record->sequence : resume->low;
+    else if (record->epoch == resume->epoch && record->sequence > resume->high)
+        resume->high = record->sequence;
 }
 
 static void resume_on_message(void *context, const struct remed_message *message)
 {
     struct remed_resume *resume = context;
+    size_t length = remed_record_strip(message->value, message->value_length, NULL);
+    const struct remed_record *record = resume->record;
     resume->read++;
-    if (message->value_length == 0 || !resume_counts(resume, message))
+    if (message->value_length == 0 ||
+        remed_record_decode(resume->record, message->value, length, NULL) < 0 ||
+        record->epoch >= BEYOND_EPOCHS || !resume_is_news(resume, record))
         return;
-    resume->epoch = resume->record->epoch;
-    resume->sequence = resume->record->sequence;
+    if (resume->mac.compute == NULL ||
+        remed_record_verify(&resume->mac, message->key, message->key_length, message->value,
+                            message->value_length, &length, NULL) == 0)
+        resume_count(resume, record);
 }
 
 static void resume_on_caught_up(void *context)
@@ -101,12 +130,14 @@ static int resume_open(struct remed_resume *resume, struct remed_error *error)
 }
 
 int remed_resume_begin(struct remed_resume *resume, const char *uri,
-                       const struct remed_transport_opts *opts, const char *origin,
+                       const struct remed_transport_opts *opts, const struct remed_resume_for *whom,
                        const struct remed_mac *mac, const char *position, struct remed_error *error)
 {
     *resume = (struct remed_resume){.opts = *opts,
                                     .allocator = remed_allocator_or_default(opts->allocator),
-                                    .origin = origin,
+                                    .origin = whom->origin,
+                                    .waits = whom->waits,
+                                    .epoch = whom->epoch,
                                     .mac = *mac};
     int rc = resume_copy(resume, uri, opts, position);
     if (rc < 0) {
@@ -116,7 +147,7 @@ int remed_resume_begin(struct remed_resume *resume, const char *uri,
     resume_leave_group(resume->uri);
     resume->opts.drivers = resume->drivers;
     resume->opts.allocator = &resume->allocator;
-    resume->opts.origin = origin[0] != '\0' ? origin : NULL;
+    resume->opts.origin = whom->origin[0] != '\0' ? whom->origin : NULL;
     resume->opts.log = (struct remed_log){0}; /* the publisher's transport speaks for both */
     resume->opts.max_pending = 1;
     resume->opts.max_pending_bytes = REMED_TRANSPORT_VALUE_MAX;

@@ -17,7 +17,7 @@
 #define BUFFER_BYTES (4u << 20)
 #define BUFFER_RECORDS 65536u
 #define SYNC_NS (10 * 1000000ull)
-#define VALUE_BYTES (REMED_SPOOL_TAG + REMED_TRANSPORT_VALUE_MAX)
+#define VALUE_BYTES (REMED_SPOOL_HEAD + REMED_TRANSPORT_VALUE_MAX)
 #define BLOCK 4096u
 
 /* The writer tells in order. What was handed out already is the publisher's, whatever the disk did
@@ -236,7 +236,7 @@ int remed_spool_save(struct remed_spool *spool, struct remed_error *error)
 /* What a message takes in a segment. */
 static uint64_t spool_cost(size_t key_length, size_t value_length)
 {
-    return REMED_SEGMENT_RECORD + REMED_SPOOL_TAG + (uint64_t)key_length + value_length;
+    return REMED_SEGMENT_RECORD + REMED_SPOOL_HEAD + (uint64_t)key_length + value_length;
 }
 
 static uint64_t spool_bytes(const struct remed_spool *spool, uint64_t more, uint64_t front)
@@ -285,30 +285,32 @@ size_t remed_spool_trouble(const struct remed_spool *spool, char *text, size_t s
     return length > 0 ? (size_t)length : 0;
 }
 
-/* A message with its tag before the value. */
-struct remed_message remed_spool_with_tag(struct remed_spool *spool,
-                                          const struct remed_message *message, uint64_t tag)
+/* A message with its head before the value. */
+struct remed_message remed_spool_with_head(struct remed_spool *spool,
+                                           const struct remed_message *message, uint64_t tag,
+                                           unsigned filled)
 {
     struct remed_message own = *message;
     for (unsigned i = 0; i < REMED_SPOOL_TAG; i++)
         spool->value[i] = (uint8_t)(tag >> 8 * i);
+    spool->value[REMED_SPOOL_TAG] = (uint8_t)filled;
     if (message->value_length != 0)
-        memcpy(spool->value + REMED_SPOOL_TAG, message->value, message->value_length);
+        memcpy(spool->value + REMED_SPOOL_HEAD, message->value, message->value_length);
     own.value = spool->value;
-    own.value_length += REMED_SPOOL_TAG;
+    own.value_length += REMED_SPOOL_HEAD;
     return own;
 }
 
 int remed_spool_put(struct remed_spool *spool, const struct remed_message *message, uint64_t tag,
-                    struct remed_error *error)
+                    unsigned filled, struct remed_error *error)
 {
     uint64_t wanted = spool_cost(message->key_length, message->value_length);
-    if (message->value_length > REMED_TRANSPORT_VALUE_MAX - REMED_SPOOL_TAG)
+    if (message->value_length > REMED_TRANSPORT_VALUE_MAX - REMED_SPOOL_HEAD)
         return remed_error_set(error, REMED_ELIMIT, "spool: a value of %zu bytes, more than %u",
-                               message->value_length, REMED_TRANSPORT_VALUE_MAX - REMED_SPOOL_TAG);
+                               message->value_length, REMED_TRANSPORT_VALUE_MAX - REMED_SPOOL_HEAD);
     if (spool_bytes(spool, wanted, spool->front_bytes) > spool->max_bytes)
         return spool_refuse(spool, error);
-    const struct remed_message own = remed_spool_with_tag(spool, message, tag);
+    const struct remed_message own = remed_spool_with_head(spool, message, tag, filled);
     int rc = remed_file_writer_publish(&spool->writer, &own, tag, error);
     spool->refused &= rc != 0;
     return rc;
@@ -330,7 +332,31 @@ static bool step_over_damage(struct remed_spool *spool)
     return false;
 }
 
-int remed_spool_next(struct remed_spool *spool, struct remed_message *message, uint64_t *tag)
+/* Parts a value from what is before it. */
+static void spool_take_head(struct remed_message *message, uint64_t *tag, unsigned *filled)
+{
+    size_t head = REMED_SPOOL_TAG;
+    *tag = remed_load64_little(message->value);
+    *filled = REMED_FILLED_UNKNOWN;
+    if (message->value_length > head && message->value[head] < REMED_FILLED_UNKNOWN)
+        *filled = message->value[head++];
+    message->value += head;
+    message->value_length -= head;
+    if (message->value_length == 0)
+        message->value = NULL;
+}
+
+int remed_spool_rewind(struct remed_spool *spool, struct remed_error *error)
+{
+    remed_file_reader_end(&spool->reader);
+    spool_make_reader(spool);
+    return remed_file_reader_begin(&spool->reader, spool->done) < 0
+               ? remed_error_set(error, REMED_ENOMEM, "no memory for a spool")
+               : 0;
+}
+
+int remed_spool_next(struct remed_spool *spool, struct remed_message *message, uint64_t *tag,
+                     unsigned *filled)
 {
     int rc;
     do {
@@ -340,14 +366,9 @@ int remed_spool_next(struct remed_spool *spool, struct remed_message *message, u
         else if (rc != 0 || !step_over_damage(spool))
             break;
     } while (true);
-    if (rc != 1)
-        return rc;
-    *tag = remed_load64_little(message->value);
-    message->value += REMED_SPOOL_TAG;
-    message->value_length -= REMED_SPOOL_TAG;
-    if (message->value_length == 0)
-        message->value = NULL;
-    return 1;
+    if (rc == 1)
+        spool_take_head(message, tag, filled);
+    return rc;
 }
 
 void remed_spool_done(struct remed_spool *spool, uint64_t offset)

@@ -6,7 +6,9 @@
  * It is a folder of the file transport's segments (segment.h), with its writer and its reader, so a
  * torn tail is mended and damage counted as there. What was delivered goes away by whole segments,
  * from the oldest on; after a crash the rest of the oldest is handed out once more, in order, which
- * replicas do not mind. A value begins with the publication's tag (8 bytes, little-endian).
+ * replicas do not mind. A value begins with the publication's tag (8 bytes, little-endian) and a
+ * byte that tells which of the record's numbers the publisher filled in. Spools of before have the
+ * tag alone: the record's first byte is 0x80 or above there, as it is an array of MessagePack.
  *
  * A spool begins at offset SPOOL_BASE and not at 0, so that there is room in front: what a closing
  * publisher had in flight is older than what is here, and is put before it. Only a publisher whose
@@ -30,7 +32,15 @@
 #include "repository/file_writer.h"
 #include "repository/spool_state.h"
 
-#define REMED_SPOOL_TAG 8u /* bytes before the value */
+#define REMED_SPOOL_TAG 8u
+#define REMED_SPOOL_HEAD (REMED_SPOOL_TAG + 1u) /* bytes before the value */
+
+/* Which numbers of a record that waits are the publisher's and not the host's. */
+enum remed_filled {
+    REMED_FILLED_SEQUENCE = 1,
+    REMED_FILLED_EPOCH = 2,
+    REMED_FILLED_UNKNOWN = 4 /* it comes from a spool of before; never written */
+};
 
 /* Hears of one that was put in and that the disk did not take, and why. */
 typedef void (*remed_spool_fn)(void *context, uint64_t tag, int code, const char *cause);
@@ -50,7 +60,7 @@ struct remed_spool {
     uint64_t removable_at;   /* when `done` is here, the oldest of them can go */
     uint64_t front_bytes;    /* what is in flight directly, as a front would have it */
     bool refused;            /* the last one that came found no room */
-    uint8_t *value;          /* where a tag and a value are put together */
+    uint8_t *value;          /* where a head and a value are put together */
     struct remed_spool_state state;
     remed_spool_fn lost; /* set after opening; called by process and close */
     void *context;       /* for `lost` */
@@ -71,10 +81,13 @@ int remed_spool_reserve(struct remed_spool *spool, size_t key_length, size_t val
 void remed_spool_unreserve(struct remed_spool *spool, size_t key_length, size_t value_length);
 /* Appends. REMED_EBUSY when it is full, or the disk is. */
 int remed_spool_put(struct remed_spool *spool, const struct remed_message *message, uint64_t tag,
-                    struct remed_error *error);
-/* The oldest that was not handed out yet, without its tag: 1, 0 when there is none, an error.
+                    unsigned filled, struct remed_error *error);
+/* The oldest that was not handed out yet, without its head: 1, 0 when there is none, an error.
  * Valid until the next call. */
-int remed_spool_next(struct remed_spool *spool, struct remed_message *message, uint64_t *tag);
+int remed_spool_next(struct remed_spool *spool, struct remed_message *message, uint64_t *tag,
+                     unsigned *filled);
+/* Hands out from the oldest on once more; only before anything was done with. */
+int remed_spool_rewind(struct remed_spool *spool, struct remed_error *error);
 /* All below this offset were delivered. */
 void remed_spool_done(struct remed_spool *spool, uint64_t offset);
 /* For people: that it is full, or its disk is, as snprintf; 0 when neither. */
@@ -108,14 +121,15 @@ void remed_spool_front_clear(struct remed_spool *spool);
 int remed_spool_front_begin(struct remed_spool *spool, struct remed_spool_front *front,
                             uint64_t count, size_t bytes, struct remed_error *error);
 void remed_spool_front_put(struct remed_spool *spool, struct remed_spool_front *front,
-                           const struct remed_message *message);
+                           const struct remed_message *message, unsigned filled);
 int remed_spool_front_end(struct remed_spool *spool, struct remed_spool_front *front,
                           uint64_t *kept, struct remed_error *error);
 
-/* Within: the first offset that is there; a message with its tag before the value. */
+/* Within: the first offset that is there; a message with its head before the value. */
 int remed_spool_oldest(struct remed_spool *spool, uint64_t *first, struct remed_error *error);
-struct remed_message remed_spool_with_tag(struct remed_spool *spool,
-                                          const struct remed_message *message, uint64_t tag);
+struct remed_message remed_spool_with_head(struct remed_spool *spool,
+                                           const struct remed_message *message, uint64_t tag,
+                                           unsigned filled);
 
 int remed_spool_close(struct remed_spool *spool, struct remed_error *error);
 

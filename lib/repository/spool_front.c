@@ -34,7 +34,7 @@ int remed_spool_front_begin(struct remed_spool *spool, struct remed_spool_front 
                                spool->path);
     *front = (struct remed_spool_front){.first = first - count, .next = first - count};
     front->room =
-        REMED_SEGMENT_HEADER + bytes + (size_t)count * (REMED_SEGMENT_RECORD + REMED_SPOOL_TAG);
+        REMED_SEGMENT_HEADER + bytes + (size_t)count * (REMED_SEGMENT_RECORD + REMED_SPOOL_HEAD);
     front->bytes = remed_reallocate(&spool->allocator, NULL, 0, front->room);
     if (front->bytes == NULL)
         return remed_error_set(error, REMED_ENOMEM, "no memory for what is in flight");
@@ -44,9 +44,9 @@ int remed_spool_front_begin(struct remed_spool *spool, struct remed_spool_front 
 }
 
 void remed_spool_front_put(struct remed_spool *spool, struct remed_spool_front *front,
-                           const struct remed_message *message)
+                           const struct remed_message *message, unsigned filled)
 {
-    struct remed_message own = remed_spool_with_tag(spool, message, 0);
+    struct remed_message own = remed_spool_with_head(spool, message, 0, filled);
     own.offset = front->next++;
     front->used += remed_segment_write(&spool->crc, front->bytes + front->used, &own);
 }

@@ -16,7 +16,8 @@
 #define TEMPORARY "spool-state.tmp"
 #define MOST_BYTES (80u << 10)
 #define MOST_POSITION (64u << 10)
-static const char first_line[] = "remediate spool 1\n";
+static const char first_line[] = "remediate spool 2\n";
+static const char old_line[] = "remediate spool 1\n"; /* it counted its own origin alone */
 
 void remed_spool_identity(const char *uri, char *text, size_t size)
 {
@@ -99,8 +100,10 @@ static bool spool_state_parse(struct remed_spool_state *state, const struct reme
     snprintf(sum, sizeof sum, "sum %08x\n",
              (unsigned)remed_crc_of(crc, (const uint8_t *)text, length - tail));
     if (memcmp(text + length - tail, sum, tail) != 0 ||
-        strncmp(text, first_line, sizeof first_line - 1) != 0)
+        (strncmp(text, first_line, sizeof first_line - 1) != 0 &&
+         strncmp(text, old_line, sizeof old_line - 1) != 0))
         return false;
+    bool old = strncmp(text, old_line, sizeof old_line - 1) == 0;
     at += sizeof first_line - 1;
     if (!spool_state_text(&at, "uri ", state->uri, sizeof state->uri) ||
         !spool_state_text(&at, "origin ", state->origin, sizeof state->origin) ||
@@ -108,9 +111,11 @@ static bool spool_state_parse(struct remed_spool_state *state, const struct reme
         !spool_state_number(&at, "next ", &state->next) ||
         !spool_state_number(&at, "base ", &state->base) ||
         !spool_state_number(&at, "shift ", &state->shift) ||
+        (!old && (!spool_state_text(&at, "waits ", state->waits, sizeof state->waits) ||
+                  !spool_state_number(&at, "least ", &state->least))) ||
         !spool_state_line(&at, "position ", &position))
         return false;
-    remed_spool_state_position(state, position);
+    remed_spool_state_position(state, old ? NULL : position); /* others' records count now, too */
     return true;
 }
 
@@ -167,10 +172,11 @@ static size_t spool_state_print(const struct remed_spool_state *state, const str
     int length =
         snprintf(text, MOST_BYTES,
                  "%suri %s\norigin %s\nepoch %llu\nnext %llu\nbase %llu\nshift %llu\n"
-                 "position %s\n",
+                 "waits %s\nleast %llu\nposition %s\n",
                  first_line, state->uri, state->origin, (unsigned long long)state->epoch,
                  (unsigned long long)state->next, (unsigned long long)state->base,
-                 (unsigned long long)state->shift, state->position != NULL ? state->position : "");
+                 (unsigned long long)state->shift, state->waits, (unsigned long long)state->least,
+                 state->position != NULL ? state->position : "");
     size_t used = (size_t)length;
     unsigned sum = (unsigned)remed_crc_of(crc, (const uint8_t *)text, used);
     return used + (size_t)snprintf(text + used, MOST_BYTES - used, "sum %08x\n", sum);

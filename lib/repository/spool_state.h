@@ -16,9 +16,11 @@
 
 struct remed_spool_state {
     char uri[REMED_SPOOL_URI_MAX]; /* without secrets; "": a new spool */
-    char origin[65];
-    uint64_t epoch; /* of what is restamped, and of `next` */
-    uint64_t next;  /* all sequences given out are below */
+    char origin[65];               /* the publisher's */
+    char waits[65];                /* that of what waits, where it is another; "": it is not */
+    uint64_t epoch;                /* of `next` */
+    uint64_t least;                /* what is restamped has this epoch at least */
+    uint64_t next;                 /* all sequences given out are below */
     uint64_t
         base; /* sequences from here on were given out before the repository was read; 0: none */
     uint64_t shift; /* to be added to those */

@@ -153,6 +153,8 @@ int remed_record_encode(const struct remed_record *record, uint8_t *bytes, size_
     *length = 0;
     if (record->kind == 0 || record->domain_length == 0)
         return REMED_EINVAL;
+    if (record->epoch > REMED_NUMBER_MAX || record->sequence > REMED_NUMBER_MAX)
+        return REMED_EINVAL; /* nobody would ever read it */
     if (bytes == NULL)
         bytes = none, size = 0;
     struct remed_writer writer = {bytes, bytes + size, 0};

@@ -35,6 +35,7 @@ static struct {
     unsigned length, room; /* room: of publications without report */
     bool away;             /* nothing is reported, nothing is read */
     bool unreadable;       /* reading is denied */
+    bool broken;           /* reading fails */
     unsigned reads;        /* subscriptions */
     char from[32];         /* of the last */
 } peer;
@@ -107,6 +108,11 @@ static int peer_process(void *state, uint64_t now, struct remed_error *error)
             snprintf(error->message, sizeof error->message, "reading is not for you");
         return REMED_EPERM;
     }
+    if (end->subscribed && peer.broken) {
+        if (error != NULL)
+            snprintf(error->message, sizeof error->message, "a bad block in the peer");
+        return REMED_EIO;
+    }
     for (unsigned i = 0; end->subscribed && i < 100 && end->at < peer.length; i++) {
         const struct peer_value *value = &peer.log[end->at];
         const struct remed_message message = {.key = value->key,
@@ -156,7 +162,7 @@ static void peer_reset(void)
 {
     peer.length = peer.reads = 0;
     peer.room = 16;
-    peer.away = peer.unreadable = false;
+    peer.away = peer.unreadable = peer.broken = false;
 }
 
 /* Options of a transport with this driver; `opts` is set. */

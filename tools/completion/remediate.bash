@@ -45,7 +45,7 @@ _remediate() {
     audit) options="--quiet --leaves --wait --max-entries --verify --json --help" ;;
     parse) options="--rules --json --explain --domain --origin --epoch --zone --now --virtual --quiet --help" ;;
     rules) options="--json --help" ;;
-    listen) options="--rules --domain --origin --epoch --zone --virtual --spool --spool-size --wait --sign --key --unmatched --sample --unmatched-size --max-connections --max-per-address --by-host --stats --json --help" ;;
+    listen) options="--rules --domain --origin --epoch --zone --virtual --spool --spool-size --no-resume --wait --sign --key --unmatched --sample --unmatched-size --max-connections --max-per-address --by-host --stats --json --help" ;;
     esac
     if [ "$command" = policy ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "check print explain presets" -- "$word")

@@ -38,6 +38,9 @@ static const char help[] =
     "say\n"
     "      --spool FOLDER    where records wait while the repository is away\n"
     "      --spool-size SIZE most bytes of it (default: 1GiB)\n"
+    "      --no-resume       do not read first what was published before: sequences then go by "
+    "the\n"
+    "                        clock alone, and one that stepped back voids records\n"
     "      --wait TIME       how long to wait for acknowledgements at the end (default: 10s)\n"
     "      --sign FILE       sign each record with a key of the file (docs/signing.md)\n"
     "      --key N           the key to sign with (default: the highest number)\n"
@@ -62,6 +65,7 @@ enum long_option {
     VIRTUAL,
     SPOOL,
     SPOOL_SIZE,
+    NO_RESUME,
     WAIT,
     SIGN,
     KEY,
@@ -153,6 +157,9 @@ static int set_option(struct listening *listening, int option, char **argv)
     case SPOOL_SIZE:
         return value_of(read_size(optarg, &listening->publisher_opts.spool_bytes),
                         "size such as 1GiB");
+    case NO_RESUME:
+        listening->publisher_opts.resume = 0;
+        return 0;
     case WAIT:
         return value_of(read_time(optarg, &listening->wait), "time such as 10s");
     case SIGN:
@@ -200,6 +207,7 @@ static int open_repository(struct listening *listening, const char *uri)
     listening->publisher_opts.key_id = listening->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
+    transport.log.write = tell_publisher;
     if (remed_publisher_new(&listening->publisher, uri, &transport, &listening->publisher_opts,
                             &error) < 0)
         return fail_at(uri, error.message);
@@ -260,6 +268,7 @@ static int read_options(struct listening *listening, int argc, char **argv)
         {"virtual", required_argument, NULL, VIRTUAL},
         {"spool", required_argument, NULL, SPOOL},
         {"spool-size", required_argument, NULL, SPOOL_SIZE},
+        {"no-resume", no_argument, NULL, NO_RESUME},
         {"wait", required_argument, NULL, WAIT},
         {"sign", required_argument, NULL, SIGN},
         {"key", required_argument, NULL, KEY},
