@@ -24,8 +24,8 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
 
 static bool is_reopening(const struct remed_flow_record *record, const struct remed_seen *packet)
 {
-    return record->state == REMED_FLOW_CLOSED &&
-           (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
+    const unsigned looked_at = REMED_TCP_SYN | REMED_TCP_ACK | REMED_TCP_RST;
+    return record->state == REMED_FLOW_CLOSED && (packet->tcp_flags & looked_at) == REMED_TCP_SYN;
 }
 
 /* A packet of a flow that has ended, or of the next on the same tuple: begins that one. */

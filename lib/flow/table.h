@@ -76,14 +76,16 @@ struct remed_flow_record {
 };
 
 enum remed_cold_flag {
-    REMED_COLD_SYN = 1 << 0,       /* `syn_sequence` is set */
-    REMED_COLD_SYN_FROM = 1 << 1,  /* the endpoint that sent it */
-    REMED_COLD_REUSE = 1 << 2,     /* it is not the flow's own: a new flow if it is answered */
-    REMED_COLD_OTHER_ACK = 1 << 3, /* `other_ack` is set */
-    REMED_COLD_TALKED_0 = 1 << 4,  /* endpoint 0 sent something that neither opens nor resets */
-    REMED_COLD_TALKED_1 = 1 << 5,  /* endpoint 1 did */
-    REMED_COLD_RESET = 1 << 6,     /* closed by RST */
-    REMED_COLD_RESET_FROM = 1 << 7 /* the endpoint that sent it */
+    REMED_COLD_SYN = 1 << 0,        /* `syn_sequence` is set */
+    REMED_COLD_SYN_FROM = 1 << 1,   /* the endpoint that sent it */
+    REMED_COLD_REUSE = 1 << 2,      /* it is not the flow's own: a new flow if it is answered */
+    REMED_COLD_OTHER_ACK = 1 << 3,  /* `other_ack` is set */
+    REMED_COLD_TALKED_0 = 1 << 4,   /* endpoint 0 sent something that neither opens nor resets */
+    REMED_COLD_TALKED_1 = 1 << 5,   /* endpoint 1 did */
+    REMED_COLD_RESET = 1 << 6,      /* closed by RST */
+    REMED_COLD_RESET_FROM = 1 << 7, /* the endpoint that sent it */
+    REMED_COLD_ENDED_0 = 1 << 8,    /* endpoint 0 sent FIN or RST before the flow was closed */
+    REMED_COLD_ENDED_1 = 1 << 9     /* endpoint 1 did */
 };
 
 struct remed_flow_cold {
@@ -182,7 +184,8 @@ enum remed_flow_event {
     REMED_EVENT_NEW = 1 << 0,
     REMED_EVENT_COMPLETING_ACK = 1 << 1,
     REMED_EVENT_REUSE_SYN = 1 << 2, /* a SYN that makes a new flow if it is answered */
-    REMED_EVENT_ANSWER = 1 << 3     /* a SYN+ACK after a SYN from the other side */
+    REMED_EVENT_ANSWER = 1 << 3,    /* a SYN+ACK after a SYN from the other side */
+    REMED_EVENT_CLOSE = 1 << 4      /* the first FIN or RST of a side, of a flow not closed yet */
 };
 
 /* Makes a record for a flow that is not in the table; cold path of remed_flow_touch(). */

@@ -101,8 +101,8 @@ bool remed_flow_is_reuse(const struct remed_flow_table *table, uint32_t number,
 {
     const unsigned both = REMED_TCP_SYN | REMED_TCP_ACK;
     const struct remed_flow_cold *cold = &table->cold[number];
-    return (packet->tcp_flags & both) == both && (cold->flags & REMED_COLD_REUSE) != 0 &&
-           answers_syn(cold, packet);
+    return (packet->tcp_flags & (both | REMED_TCP_RST)) == both &&
+           (cold->flags & REMED_COLD_REUSE) != 0 && answers_syn(cold, packet);
 }
 
 void remed_flow_reuse(struct remed_flow_table *table, uint32_t number,
@@ -148,7 +148,7 @@ static bool is_completing(const struct remed_flow_record *record,
     unsigned from = (record->flags & REMED_FLOW_RECORD_SYN_ACK_FROM) != 0;
     const unsigned waiting = REMED_FLOW_RECORD_SYN_ACK_SEEN | REMED_FLOW_RECORD_COMPLETED;
     if ((record->flags & waiting) != REMED_FLOW_RECORD_SYN_ACK_SEEN || packet->direction == from ||
-        (packet->tcp_flags & REMED_TCP_ACK) == 0 || (packet->tcp_flags & REMED_TCP_RST) != 0)
+        (packet->tcp_flags & REMED_TCP_ACK) == 0)
         return false;
     uint64_t sent = record->bytes[from];
     uint32_t range =
@@ -179,15 +179,14 @@ static bool is_false_reset(const struct remed_flow_record *record,
            is_from(cold, REMED_COLD_RESET_FROM, direction);
 }
 
-/* The picked-up flow of both sides is due to be refreshed: a standby may not know it. */
+/* A flow of both sides is due to be refreshed when no completed handshake was seen: a standby may
+ * not know it, and who sends a SYN in a side's name puts no refresh off. */
 static void open_midway(struct remed_flow_table *table, uint32_t number,
                         const struct remed_seen *packet)
 {
     struct remed_flow_record *record = &table->records[number];
     struct remed_flow_cold *cold = &table->cold[number];
-    bool is_midway = is_connection(record) && (cold->flags & REMED_COLD_SYN) == 0 &&
-                     (record->flags & REMED_FLOW_RECORD_SYN_ACK_SEEN) == 0;
-    if (is_midway)
+    if (is_connection(record) && (record->flags & REMED_FLOW_RECORD_COMPLETED) == 0)
         cold->copied[0] = cold->copied[1] = packet->time - REMED_LONG_AGO;
     enter(record, REMED_FLOW_OPEN);
 }
@@ -225,8 +224,7 @@ static unsigned on_segment(struct remed_flow_table *table, uint32_t number,
     bool completing = is_completing(record, cold, packet);
     if (completing)
         record->flags |= REMED_FLOW_RECORD_COMPLETED;
-    if ((packet->tcp_flags & REMED_TCP_RST) == 0)
-        on_talk(table, number, packet, completing);
+    on_talk(table, number, packet, completing);
     return completing ? REMED_EVENT_COMPLETING_ACK : 0;
 }
 
@@ -238,6 +236,15 @@ static void on_reset(struct remed_flow_record *record, struct remed_flow_cold *c
     enter(record, REMED_FLOW_CLOSED);
     cold->flags &= ~(uint32_t)REMED_COLD_RESET_FROM;
     cold->flags |= REMED_COLD_RESET | (direction != 0 ? REMED_COLD_RESET_FROM : 0u);
+}
+
+/* FIN or RST: news only once from each side, however often one that was false is forgotten. */
+static unsigned on_end(struct remed_flow_cold *cold, unsigned direction)
+{
+    const unsigned ended = direction != 0 ? REMED_COLD_ENDED_1 : REMED_COLD_ENDED_0;
+    bool is_first = (cold->flags & ended) == 0;
+    cold->flags |= ended;
+    return is_first ? REMED_EVENT_CLOSE : 0;
 }
 
 /* Talked both ways once, stays so until the end. */
@@ -265,17 +272,21 @@ static unsigned follow_connection(struct remed_flow_table *table, uint32_t numbe
     struct remed_flow_cold *cold = &table->cold[number];
     unsigned flags = packet->tcp_flags, events;
     bool closed = record->state == REMED_FLOW_CLOSED;
-    if ((flags & REMED_TCP_SYN) == 0)
+    if ((flags & REMED_TCP_RST) != 0)
+        events = 0; /* whatever else it says */
+    else if ((flags & REMED_TCP_SYN) == 0)
         events = on_segment(table, number, packet);
     else if ((flags & REMED_TCP_ACK) != 0)
         events = on_syn_ack(record, cold, packet);
     else
         events = on_syn(record, cold, packet);
+    if ((flags & (REMED_TCP_RST | REMED_TCP_FIN)) == 0 || closed)
+        return events;
     if ((flags & REMED_TCP_RST) != 0)
         on_reset(record, cold, packet->direction);
-    else if ((flags & REMED_TCP_FIN) != 0 && !closed)
+    else
         on_fin(record, packet->direction);
-    return events;
+    return events | on_end(cold, packet->direction);
 }
 
 /* While there is room, a handshake that was answered stays in the ring of those that were not: the
