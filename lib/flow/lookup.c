@@ -178,7 +178,7 @@ void remed_flow_table_stats(const struct remed_flow_table *table, struct remed_f
     struct remed_flow_stats own = table->stats;
     own.one_way = lists[REMED_CLASS_ONE_WAY].count;
     own.half_open = lists[REMED_CLASS_HALF_OPEN].count + lists[REMED_CLASS_ANSWERED].count;
-    own.ended = lists[REMED_CLASS_ENDED].count;
+    own.ended = lists[REMED_CLASS_ENDED].count + lists[REMED_CLASS_CLOSED].count;
     own.established = lists[REMED_CLASS_EXCHANGED].count + lists[REMED_CLASS_ESTABLISHED].count;
     remed_stats_copy(stats, size, &own, sizeof own);
 }

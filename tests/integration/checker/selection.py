@@ -17,6 +17,7 @@ class Flow:
         self.copied = {False: time, True: time}
         self.state, self.fins, self.talked, self.reset = "new", set(), set(), None
         self.expected, self.completed = [], False  # of SYN+ACKs: (number, by which side)
+        self.fin = None  # the latest FIN: (side, number)
         self.syn, self.reuse = None, False  # the latest SYN: (side, number)
 
     def timeout(self):
@@ -91,12 +92,13 @@ def follow(event, packet, tcp, time):
         event.reuse = on_syn(flow, packet, direction)
     else:
         event.completes = completes(flow, packet, direction, tcp)
-        on_talk(event, time)
+        on_talk(event, packet, time)
     if tcp & RST:
         if flow.state != "closed":
             flow.state, flow.reset = "closed", direction
     elif tcp & FIN and not was_closed:
         flow.fins.add(direction)
+        flow.fin, flow.expected = (direction, packet.seq), flow.expected[-1:]
         flow.state = "closed" if len(flow.fins) == 2 else "closing"
 
 
@@ -115,7 +117,7 @@ def on_syn(flow, packet, direction):
 def on_syn_ack(flow, packet, direction):
     number = (packet.seq + 1) % 2**32
     if not flow.expected or flow.expected[-1] != (number, direction):
-        waiting = flow.expected and not flow.completed and flow.expected[-1][1] == direction
+        waiting = flow.expected and not flow.completed and not flow.fin and flow.expected[-1][1] == direction
         flow.expected = ([flow.expected[-1]] if waiting else []) + [(number, direction)]
         flow.completed = False
     if flow.state in ("new", "syn"):
@@ -132,11 +134,21 @@ def completes(flow, packet, direction, tcp):
     return flow.completed
 
 
-def on_talk(event, time):
+def is_false_fin(flow, direction, packet):
+    """Its sender goes on elsewhere: neither behind that FIN nor a little before it."""
+    closing = flow.state == "closing" or flow.state == "closed" and flow.reset is None
+    if not closing or packet.protocol != 6 or packet.flags & (ACK | FIN) != ACK:
+        return False
+    return bool(flow.fin and flow.fin[0] == direction
+                and (packet.seq - flow.fin[1] + 2**24) % 2**32 >= 2**24 + 2**17)
+
+
+def on_talk(event, packet, time):
     flow, direction = event.flow, event.direction
     flow.talked.add(direction)
-    if flow.state == "closed" and flow.reset == direction:
-        flow.reset = None
+    reset = flow.state == "closed" and flow.reset == direction
+    if reset or is_false_fin(flow, direction, packet):
+        flow.reset, flow.fin, flow.fins = None, None, set()
         flow.state = "open" if len(flow.talked) == 2 else "new"
     if flow.state not in ("new", "syn", "syn-ack"):
         return
