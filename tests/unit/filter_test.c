@@ -377,6 +377,29 @@ static void test_strangers_put_off_no_refresh(void)
     }
 }
 
+/* Nor who closes it, and opens another in its place that nobody completes. */
+static void test_a_spoofed_opening_puts_off_no_refresh(void)
+{
+    make("tcp : handshake, close, refresh 10s");
+    run(tcp(0, SYN, 100, 0));
+    run(tcp(1, SYN | ACK, 900, 101));
+    run(tcp(0, ACK, 101, 901));
+    unsigned refreshed[2] = {0, 0};
+    for (unsigned i = 4; i < 120; i++) {
+        static const uint8_t spoofed[] = {REMED_TCP_RST, SYN, SYN | ACK};
+        for (unsigned j = 0; i % 4 == 0 && j < 3; j++) {
+            struct frame_spec spec = tcp(j == 2, spoofed[j], i * 1000000, i * 1000000 + 1);
+            spec.time = i * SECOND / 2 + j;
+            run(spec);
+        }
+        struct frame_spec talk = tcp(i & 1, ACK, 101, 101);
+        talk.time = i * SECOND / 2 + 9;
+        refreshed[i & 1] += run(talk).reason == REMED_REASON_REFRESH;
+    }
+    CU_ASSERT(refreshed[0] >= 5);
+    CU_ASSERT(refreshed[1] >= 5);
+}
+
 static void test_an_error_report_refreshes_nothing(void)
 {
     make("any : first 1, refresh 10s");
@@ -508,6 +531,7 @@ static const struct test_case cases[] = {
     {"what has no identification", test_what_has_no_identification},
     {"fragments are told apart", test_fragments_are_told_apart},
     {"strangers put off no refresh", test_strangers_put_off_no_refresh},
+    {"a spoofed opening puts off no refresh", test_a_spoofed_opening_puts_off_no_refresh},
     {"an error report refreshes nothing", test_an_error_report_refreshes_nothing},
     {"ends in the name of others take no share", test_ends_in_the_name_of_others_take_no_share},
     {"unclassified packets", test_unclassified_packets},
