@@ -107,17 +107,27 @@ static inline enum remed_reason remed_decide(const struct remed_policy_rule *rul
     return reason;
 }
 
+/* Anybody can send a SYN, a FIN, a RST or an ICMP error about a flow: such a packet refreshes no
+ * standby, and must not take the place of one that does. */
+static inline bool remed_refreshes(const struct remed_sighting *sighting)
+{
+    return (sighting->signal.flags & REMED_TCP_TURNING) == 0 &&
+           (sighting->headers->flags & REMED_HEADERS_ICMP_ERROR) == 0;
+}
+
 /* Whose share of the limit the packet takes from, whatever action wants it. `is_live`: both sides
- * of its flow talked, before this packet or by it. */
+ * of its flow talked, before this packet or by it. Each side ends a flow once: what is sent in
+ * the name of others beyond that is a flood. */
 static inline enum remed_limit_class remed_limit_class_of(const struct remed_sighting *sighting,
                                                           enum remed_reason reason, bool is_live)
 {
-    bool is_close = remed_signal_is_close(&sighting->signal);
-    if (is_live && (reason == REMED_REASON_REFRESH || is_close))
+    const unsigned lives = REMED_EVENT_COMPLETING_ACK | REMED_EVENT_CLOSE;
+    if (is_live && (reason == REMED_REASON_REFRESH || (sighting->events & lives) != 0))
         return REMED_LIMIT_LIVE;
-    const unsigned answers = REMED_EVENT_COMPLETING_ACK | REMED_EVENT_ANSWER;
+    if (remed_signal_is_close(&sighting->signal))
+        return REMED_LIMIT_REST;
     bool is_opening = reason == REMED_REASON_FIRST || reason == REMED_REASON_HANDSHAKE_ACK;
-    if ((sighting->events & answers) != 0 || (is_live && is_opening))
+    if ((sighting->events & REMED_EVENT_ANSWER) != 0 || (is_live && is_opening))
         return REMED_LIMIT_ANSWERED;
     return REMED_LIMIT_REST;
 }

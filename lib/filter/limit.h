@@ -3,8 +3,9 @@
  * The limit over all copies: a token bucket in bytes, filled by steady packet time, in three
  * shares, so that strangers starve nobody:
  *
- *   live      half of the rate      refreshes and closes of flows whose sides both talked
- *   answered  a quarter             handshakes that were answered, first packets of such flows
+ *   live      half of the rate      what completes a handshake; refreshes, and the first end
+ *                                   that each side sends, of flows whose sides both talked
+ *   answered  a quarter             answers to SYNs, first packets of such flows
  *   rest      a quarter             all else: unanswered SYNs before all
  *
  * What a full share does not take goes to the others, live first; so any one of them has the whole

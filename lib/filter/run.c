@@ -88,10 +88,12 @@ static uint32_t update_flow(struct remed_filter *filter, const struct remed_pack
 }
 
 static bool is_refresh_due(const struct remed_filter *filter, const struct remed_policy_rule *rule,
-                           uint32_t flow, unsigned direction, uint64_t now)
+                           uint32_t flow, uint64_t now, const struct remed_sighting *sighting)
 {
+    unsigned direction = sighting->headers->direction;
     return rule->refresh != 0 &&
-           remed_clock_is_due(filter->table->cold[flow].copied[direction], now, rule->refresh);
+           remed_clock_is_due(filter->table->cold[flow].copied[direction], now, rule->refresh) &&
+           remed_refreshes(sighting);
 }
 
 /* What was copied a moment ago, seen again: it uses up nothing of its flow. */
@@ -103,12 +105,13 @@ static bool is_duplicate(struct remed_filter *filter, const struct remed_policy_
     if (filter->recent == NULL || !remed_rule_tells_duplicates(rule))
         return false;
     uint64_t began = sighting->record != NULL ? sighting->record->first_seen : 0;
-    uint64_t signature = remed_recent_sign(packet, headers, flow, began, filter->secret);
+    const struct remed_signature signature =
+        remed_recent_sign(packet, headers, flow, began, filter->secret);
     bool is_first = (sighting->events & REMED_EVENT_NEW) != 0; /* of a flow on the same record */
-    if (signature == 0)
+    if (signature.value == 0)
         return false;
     if (is_first || !remed_recent_has(filter->recent, signature, wave->time[i])) {
-        remed_recent_add(filter->recent, signature, wave->time[i]);
+        remed_recent_add(filter->recent, signature.value, wave->time[i]);
         return false;
     }
     if (flow != REMED_NO_FLOW)
@@ -125,7 +128,7 @@ static enum remed_reason judge(struct remed_filter *filter, const struct remed_p
     bool is_told = remed_reason_copies(reason);
     if (is_told && is_duplicate(filter, rule, packet, wave, i, flow, sighting))
         return REMED_REASON_DUPLICATE;
-    if (!is_told && is_refresh_due(filter, rule, flow, wave->headers[i].direction, wave->time[i]))
+    if (!is_told && is_refresh_due(filter, rule, flow, wave->time[i], sighting))
         reason = REMED_REASON_REFRESH;
     return reason;
 }
@@ -206,7 +209,7 @@ static inline void close_packet(struct remed_filter *filter, const struct remed_
         is_over_limit(filter, wave->time[i], reason, flow, &sighting))
         reason = REMED_REASON_LIMIT;
     bool copy = remed_reason_copies(reason);
-    if (filter->refreshes && copy && flow != REMED_NO_FLOW)
+    if (filter->refreshes && copy && flow != REMED_NO_FLOW && remed_refreshes(&sighting))
         filter->table->cold[flow].copied[headers->direction] = wave->time[i];
     *verdict = (struct remed_verdict){
         .rule = wave->rule[i],

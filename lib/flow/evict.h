@@ -3,11 +3,12 @@
  * Who goes when the table is full. Each flow stands in the ring of its class, in the order in which
  * it got there, so that a victim of any class is found at once.
  *
- * Newcomers are flows that have not talked both ways, or have ended. The class of them with the
- * most flows gives one up: a flood evicts the flood. Flows that talked both ways go only where all
- * others together hold less than a 64th of the table: those with one question and one answer first,
- * then the one among 16 that would expire first. An idle one among them makes room before anybody
- * else.
+ * Newcomers are flows that have not talked both ways. The class of them with the most flows gives
+ * one up: a flood evicts the flood. Flows that talked both ways go only where all newcomers hold
+ * less than a 64th of the table: the one that was closed first; then, if they hold that much, the
+ * oldest of those with one question and one answer, or a handshake and nothing since; then the one
+ * among 16 that would expire first. Before anybody else go an idle one among them, and one that was
+ * closed a minute ago: who was closed by a stranger has talked again by then.
  *
  * Threads: belongs to the table's thread.
  */

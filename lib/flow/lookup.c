@@ -24,8 +24,8 @@ uint32_t remed_flow_search(const struct remed_flow_table *table, const struct re
 
 static bool is_reopening(const struct remed_flow_record *record, const struct remed_seen *packet)
 {
-    return record->state == REMED_FLOW_CLOSED &&
-           (packet->tcp_flags & (REMED_TCP_SYN | REMED_TCP_ACK)) == REMED_TCP_SYN;
+    const unsigned looked_at = REMED_TCP_SYN | REMED_TCP_ACK | REMED_TCP_RST;
+    return record->state == REMED_FLOW_CLOSED && (packet->tcp_flags & looked_at) == REMED_TCP_SYN;
 }
 
 /* A packet of a flow that has ended, or of the next on the same tuple: begins that one. */
@@ -178,7 +178,7 @@ void remed_flow_table_stats(const struct remed_flow_table *table, struct remed_f
     struct remed_flow_stats own = table->stats;
     own.one_way = lists[REMED_CLASS_ONE_WAY].count;
     own.half_open = lists[REMED_CLASS_HALF_OPEN].count + lists[REMED_CLASS_ANSWERED].count;
-    own.ended = lists[REMED_CLASS_ENDED].count;
+    own.ended = lists[REMED_CLASS_ENDED].count + lists[REMED_CLASS_CLOSED].count;
     own.established = lists[REMED_CLASS_EXCHANGED].count + lists[REMED_CLASS_ESTABLISHED].count;
     remed_stats_copy(stats, size, &own, sizeof own);
 }

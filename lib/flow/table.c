@@ -277,11 +277,13 @@ void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
                         const struct remed_seen *packet, bool reopened)
 {
     tell_end(table, number);
-    if (remed_flow_record_expired(table, &table->records[number], packet->time))
-        table->stats.expired++;
-    else if (reopened)
-        table->stats.reopened++;
+    unsigned class = table->links[number].class;
+    bool is_idle = remed_flow_record_expired(table, &table->records[number], packet->time);
+    table->stats.expired += is_idle;
+    table->stats.reopened += !is_idle && reopened;
     begin(table, number, packet);
+    if (!is_idle && class >= REMED_CLASS_CLOSED)
+        return;
     remed_flow_delist(table, number);
     remed_flow_enlist(table, number, REMED_CLASS_ONE_WAY);
 }

@@ -76,23 +76,30 @@ struct remed_flow_record {
 };
 
 enum remed_cold_flag {
-    REMED_COLD_SYN = 1 << 0,       /* `syn_sequence` is set */
-    REMED_COLD_SYN_FROM = 1 << 1,  /* the endpoint that sent it */
-    REMED_COLD_REUSE = 1 << 2,     /* it is not the flow's own: a new flow if it is answered */
-    REMED_COLD_OTHER_ACK = 1 << 3, /* `other_ack` is set */
-    REMED_COLD_TALKED_0 = 1 << 4,  /* endpoint 0 sent something that neither opens nor resets */
-    REMED_COLD_TALKED_1 = 1 << 5,  /* endpoint 1 did */
-    REMED_COLD_RESET = 1 << 6,     /* closed by RST */
-    REMED_COLD_RESET_FROM = 1 << 7 /* the endpoint that sent it */
+    REMED_COLD_SYN = 1 << 0,        /* `syn_sequence` is set */
+    REMED_COLD_SYN_FROM = 1 << 1,   /* the endpoint that sent it */
+    REMED_COLD_REUSE = 1 << 2,      /* it is not the flow's own: a new flow if it is answered */
+    REMED_COLD_OTHER_ACK = 1 << 3,  /* `other_ack` is set */
+    REMED_COLD_TALKED_0 = 1 << 4,   /* endpoint 0 sent something that neither opens nor resets */
+    REMED_COLD_TALKED_1 = 1 << 5,   /* endpoint 1 did */
+    REMED_COLD_RESET = 1 << 6,      /* closed by RST */
+    REMED_COLD_RESET_FROM = 1 << 7, /* the endpoint that sent it */
+    REMED_COLD_ENDED_0 = 1 << 8,    /* endpoint 0 sent FIN or RST before the flow was closed */
+    REMED_COLD_FIN = 1 << 10,       /* `fin_sequence` is set, and not `other_ack` */
+    REMED_COLD_FIN_FROM = 1 << 11,  /* the endpoint that sent it */
+    REMED_COLD_ENDED_1 = 1 << 9     /* endpoint 1 did */
 };
 
 struct remed_flow_cold {
     uint8_t address[2][16]; /* IPv6 */
     uint64_t copied[2];     /* steady time of the last copy by direction */
     uint32_t syn_sequence;  /* of the latest SYN that was none sent again */
-    uint32_t other_ack;     /* a SYN+ACK before the latest, with another number: its + 1 */
-    int32_t clock_offset;   /* s: steady less shown time, when the flow began */
-    uint32_t flags;         /* enum remed_cold_flag */
+    union {
+        uint32_t other_ack;    /* a SYN+ACK before the latest, with another number: its + 1 */
+        uint32_t fin_sequence; /* of the latest FIN, once there was one */
+    };
+    int32_t clock_offset; /* s: steady less shown time, when the flow began */
+    uint32_t flags;       /* enum remed_cold_flag */
 };
 
 #define REMED_LONG_AGO ((uint64_t)INT64_MAX / 2) /* before now: due, however long a refresh is */
@@ -102,8 +109,9 @@ enum remed_flow_class {
     REMED_CLASS_ONE_WAY = 0, /* one direction seen */
     REMED_CLASS_HALF_OPEN,   /* a SYN without an answer */
     REMED_CLASS_ANSWERED,    /* a SYN+ACK, and nothing that completes the handshake */
-    REMED_CLASS_ENDED,       /* closed or reset */
-    REMED_CLASS_EXCHANGED,   /* no TCP: one question, one answer */
+    REMED_CLASS_ENDED,       /* closed or reset before it was in one of the two last classes */
+    REMED_CLASS_CLOSED,      /* closed or reset after that, perhaps by a stranger */
+    REMED_CLASS_EXCHANGED,   /* one question and one answer, or a handshake and nothing since */
     REMED_CLASS_ESTABLISHED, /* talked both ways */
     REMED_CLASS_COUNT
 };
@@ -182,13 +190,15 @@ enum remed_flow_event {
     REMED_EVENT_NEW = 1 << 0,
     REMED_EVENT_COMPLETING_ACK = 1 << 1,
     REMED_EVENT_REUSE_SYN = 1 << 2, /* a SYN that makes a new flow if it is answered */
-    REMED_EVENT_ANSWER = 1 << 3     /* a SYN+ACK after a SYN from the other side */
+    REMED_EVENT_ANSWER = 1 << 3,    /* a SYN+ACK after a SYN from the other side */
+    REMED_EVENT_CLOSE = 1 << 4      /* the first FIN or RST of a side, of a flow not closed yet */
 };
 
 /* Makes a record for a flow that is not in the table; cold path of remed_flow_touch(). */
 uint32_t remed_flow_insert(struct remed_flow_table *table, const struct remed_probe *probe,
                            const struct remed_seen *packet);
-/* Ends the flow of a record and begins another of the same key in its place. */
+/* Ends the flow of a record and begins another of the same key in its place. `reopened`: by a SYN,
+ * which anybody can send: if the flow was established, it keeps its class until the next one is. */
 void remed_flow_restart(struct remed_flow_table *table, uint32_t number,
                         const struct remed_seen *packet, bool reopened);
 /* Ends the flow of a record and frees it. */

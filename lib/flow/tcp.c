@@ -20,6 +20,12 @@
 /* A SYN+ACK acknowledges the SYN, and the data in it (RFC 7413). */
 #define ANSWER_RANGE (1u << 16)
 
+/* What is sent again before a FIN, and the most that a packet with FIN holds. */
+#define SENT_AGAIN (1u << 24)
+#define FIN_RANGE (1u << 17)
+/* An answer that comes so long after the question is no answer to it alone. */
+#define GOES_ON REMED_NS_PER_S
+
 static uint8_t open_timeout(const struct remed_flow_record *record)
 {
     unsigned protocol = remed_flow_record_protocol(record);
@@ -101,8 +107,8 @@ bool remed_flow_is_reuse(const struct remed_flow_table *table, uint32_t number,
 {
     const unsigned both = REMED_TCP_SYN | REMED_TCP_ACK;
     const struct remed_flow_cold *cold = &table->cold[number];
-    return (packet->tcp_flags & both) == both && (cold->flags & REMED_COLD_REUSE) != 0 &&
-           answers_syn(cold, packet);
+    return (packet->tcp_flags & (both | REMED_TCP_RST)) == both &&
+           (cold->flags & REMED_COLD_REUSE) != 0 && answers_syn(cold, packet);
 }
 
 void remed_flow_reuse(struct remed_flow_table *table, uint32_t number,
@@ -127,11 +133,13 @@ static unsigned on_syn_ack(struct remed_flow_record *record, struct remed_flow_c
                     (record->flags & REMED_FLOW_RECORD_SYN_ACK_FROM) == from;
     bool again = is_other && record->expected_ack == expected;
     if (!again) { /* a retransmission does not ask for a second completing ACK */
-        bool is_waiting = is_other && (record->flags & REMED_FLOW_RECORD_COMPLETED) == 0;
+        bool is_waiting = is_other && (record->flags & REMED_FLOW_RECORD_COMPLETED) == 0 &&
+                          (cold->flags & REMED_COLD_FIN) == 0;
         unsigned kept = record->flags &
                         ~(unsigned)(REMED_FLOW_RECORD_SYN_ACK_FROM | REMED_FLOW_RECORD_COMPLETED);
         record->flags = (uint8_t)(kept | REMED_FLOW_RECORD_SYN_ACK_SEEN | from);
-        cold->other_ack = record->expected_ack;
+        if (is_waiting)
+            cold->other_ack = record->expected_ack;
         cold->flags &= ~(uint32_t)REMED_COLD_OTHER_ACK;
         cold->flags |= is_waiting ? REMED_COLD_OTHER_ACK : 0u;
         record->expected_ack = expected;
@@ -148,7 +156,7 @@ static bool is_completing(const struct remed_flow_record *record,
     unsigned from = (record->flags & REMED_FLOW_RECORD_SYN_ACK_FROM) != 0;
     const unsigned waiting = REMED_FLOW_RECORD_SYN_ACK_SEEN | REMED_FLOW_RECORD_COMPLETED;
     if ((record->flags & waiting) != REMED_FLOW_RECORD_SYN_ACK_SEEN || packet->direction == from ||
-        (packet->tcp_flags & REMED_TCP_ACK) == 0 || (packet->tcp_flags & REMED_TCP_RST) != 0)
+        (packet->tcp_flags & REMED_TCP_ACK) == 0)
         return false;
     uint64_t sent = record->bytes[from];
     uint32_t range =
@@ -158,8 +166,13 @@ static bool is_completing(const struct remed_flow_record *record,
             is_in_range(cold->other_ack, packet->tcp_ack, range));
 }
 
-static void on_fin(struct remed_flow_record *record, unsigned direction)
+static void on_fin(struct remed_flow_record *record, struct remed_flow_cold *cold,
+                   const struct remed_seen *packet)
 {
+    unsigned direction = packet->direction;
+    cold->fin_sequence = packet->tcp_sequence;
+    cold->flags &= ~(uint32_t)(REMED_COLD_OTHER_ACK | REMED_COLD_FIN_FROM);
+    cold->flags |= REMED_COLD_FIN | (direction != 0 ? REMED_COLD_FIN_FROM : 0u);
     record->flags |= (uint8_t)(direction != 0 ? REMED_FLOW_RECORD_FIN_1 : REMED_FLOW_RECORD_FIN_0);
     const unsigned both = REMED_FLOW_RECORD_FIN_0 | REMED_FLOW_RECORD_FIN_1;
     enter(record, (record->flags & both) == both ? REMED_FLOW_CLOSED : REMED_FLOW_CLOSING);
@@ -179,15 +192,37 @@ static bool is_false_reset(const struct remed_flow_record *record,
            is_from(cold, REMED_COLD_RESET_FROM, direction);
 }
 
-/* The picked-up flow of both sides is due to be refreshed: a standby may not know it. */
+/* Behind a FIN, its sender acknowledges (by the number behind it and its data), or sends again what
+ * was lost before it. Whoever sends any other number did not send that FIN. */
+static bool is_false_fin(const struct remed_flow_record *record, const struct remed_flow_cold *cold,
+                         const struct remed_seen *packet)
+{
+    bool is_closing = record->state == REMED_FLOW_CLOSING ||
+                      (record->state == REMED_FLOW_CLOSED && (cold->flags & REMED_COLD_RESET) == 0);
+    return is_closing && remed_flow_record_protocol(record) == REMED_IPPROTO_TCP &&
+           (packet->tcp_flags & (REMED_TCP_ACK | REMED_TCP_FIN)) == REMED_TCP_ACK &&
+           (cold->flags & REMED_COLD_FIN) != 0 &&
+           is_from(cold, REMED_COLD_FIN_FROM, packet->direction) &&
+           !is_in_range(cold->fin_sequence - SENT_AGAIN, packet->tcp_sequence,
+                        SENT_AGAIN + FIN_RANGE);
+}
+
+/* What was closed by a stranger goes on. */
+static void revive(struct remed_flow_record *record, struct remed_flow_cold *cold)
+{
+    cold->flags &= ~(uint32_t)(REMED_COLD_RESET | REMED_COLD_FIN);
+    record->flags &= (uint8_t) ~(unsigned)(REMED_FLOW_RECORD_FIN_0 | REMED_FLOW_RECORD_FIN_1);
+    enter(record, have_both_talked(cold) ? REMED_FLOW_OPEN : REMED_FLOW_NEW);
+}
+
+/* A flow of both sides is due to be refreshed when no completed handshake was seen: a standby may
+ * not know it, and who sends a SYN in a side's name puts no refresh off. */
 static void open_midway(struct remed_flow_table *table, uint32_t number,
                         const struct remed_seen *packet)
 {
     struct remed_flow_record *record = &table->records[number];
     struct remed_flow_cold *cold = &table->cold[number];
-    bool is_midway = is_connection(record) && (cold->flags & REMED_COLD_SYN) == 0 &&
-                     (record->flags & REMED_FLOW_RECORD_SYN_ACK_SEEN) == 0;
-    if (is_midway)
+    if (is_connection(record) && (record->flags & REMED_FLOW_RECORD_COMPLETED) == 0)
         cold->copied[0] = cold->copied[1] = packet->time - REMED_LONG_AGO;
     enter(record, REMED_FLOW_OPEN);
 }
@@ -205,10 +240,8 @@ static void on_talk(struct remed_flow_table *table, uint32_t number,
     struct remed_flow_record *record = &table->records[number];
     struct remed_flow_cold *cold = &table->cold[number];
     cold->flags |= packet->direction != 0 ? REMED_COLD_TALKED_1 : REMED_COLD_TALKED_0;
-    if (is_false_reset(record, cold, packet->direction)) {
-        cold->flags &= ~(uint32_t)REMED_COLD_RESET;
-        enter(record, have_both_talked(cold) ? REMED_FLOW_OPEN : REMED_FLOW_NEW);
-    }
+    if (is_false_reset(record, cold, packet->direction) || is_false_fin(record, cold, packet))
+        revive(record, cold);
     bool is_opening = record->state == REMED_FLOW_NEW || record->state == REMED_FLOW_SYN ||
                       record->state == REMED_FLOW_SYN_ACK;
     if (is_opening && (completing || have_both_talked(cold)))
@@ -225,8 +258,7 @@ static unsigned on_segment(struct remed_flow_table *table, uint32_t number,
     bool completing = is_completing(record, cold, packet);
     if (completing)
         record->flags |= REMED_FLOW_RECORD_COMPLETED;
-    if ((packet->tcp_flags & REMED_TCP_RST) == 0)
-        on_talk(table, number, packet, completing);
+    on_talk(table, number, packet, completing);
     return completing ? REMED_EVENT_COMPLETING_ACK : 0;
 }
 
@@ -240,22 +272,71 @@ static void on_reset(struct remed_flow_record *record, struct remed_flow_cold *c
     cold->flags |= REMED_COLD_RESET | (direction != 0 ? REMED_COLD_RESET_FROM : 0u);
 }
 
-/* Talked both ways once, stays so until the end. */
-static unsigned class_of(const struct remed_flow_record *record, const struct remed_flow_cold *cold,
-                         unsigned class, unsigned direction)
+/* FIN or RST: news only once from each side, however often one that was false is forgotten. */
+static unsigned on_end(struct remed_flow_cold *cold, unsigned direction)
 {
-    bool is_opener = direction == (record->flags & REMED_FLOW_RECORD_OPENER);
-    if (record->state == REMED_FLOW_CLOSED)
-        return REMED_CLASS_ENDED;
-    if (class == REMED_CLASS_ESTABLISHED)
+    const unsigned ended = direction != 0 ? REMED_COLD_ENDED_1 : REMED_COLD_ENDED_0;
+    bool is_first = (cold->flags & ended) == 0;
+    cold->flags |= ended;
+    return is_first ? REMED_EVENT_CLOSE : 0;
+}
+
+/* A tap that sees all twice shows the completing ACK again. So does the first segment with data
+ * look, but that is answered, or the next one follows. */
+static bool repeats_handshake(const struct remed_flow_record *record,
+                              const struct remed_flow_cold *cold, const struct remed_seen *packet)
+{
+    return (cold->flags & REMED_COLD_SYN) != 0 &&
+           is_from(cold, REMED_COLD_SYN_FROM, packet->direction) &&
+           packet->tcp_sequence == cold->syn_sequence + 1 &&
+           packet->tcp_ack == record->expected_ack;
+}
+
+/* A connection: its handshake alone is one question and one answer; what follows it shows that both
+ * sides mean it. `completes`: the packet completes the handshake. */
+static unsigned class_of_connection(const struct remed_flow_record *record,
+                                    const struct remed_flow_cold *cold, unsigned class,
+                                    const struct remed_seen *packet, bool completes)
+{
+    bool is_open = record->state == REMED_FLOW_OPEN || have_both_talked(cold);
+    if (is_open && completes && !have_both_talked(cold))
+        return REMED_CLASS_EXCHANGED;
+    if (class == REMED_CLASS_EXCHANGED &&
+        ((packet->tcp_flags & REMED_TCP_TURNING) != 0 || repeats_handshake(record, cold, packet)))
         return class;
-    if (have_both_talked(cold) && !is_connection(record))
-        return is_opener ? REMED_CLASS_ESTABLISHED : REMED_CLASS_EXCHANGED;
-    if (record->state == REMED_FLOW_OPEN || have_both_talked(cold))
+    if (is_open)
         return REMED_CLASS_ESTABLISHED;
+    if (class == REMED_CLASS_CLOSED)
+        return class; /* a SYN took the place of a flow that may live */
     if (record->state == REMED_FLOW_SYN)
         return REMED_CLASS_HALF_OPEN;
     return record->state == REMED_FLOW_SYN_ACK ? REMED_CLASS_ANSWERED : REMED_CLASS_ONE_WAY;
+}
+
+static unsigned class_of_exchange(const struct remed_flow_record *record,
+                                  const struct remed_flow_cold *cold, unsigned class,
+                                  const struct remed_seen *packet)
+{
+    bool is_opener = packet->direction == (record->flags & REMED_FLOW_RECORD_OPENER);
+    bool goes_on = class == REMED_CLASS_EXCHANGED &&
+                   remed_clock_since(record->first_seen, packet->time) >= (int64_t)GOES_ON;
+    if (!have_both_talked(cold))
+        return REMED_CLASS_ONE_WAY;
+    return is_opener || goes_on ? REMED_CLASS_ESTABLISHED : REMED_CLASS_EXCHANGED;
+}
+
+/* Established once, stays so until the end. */
+static unsigned class_of(const struct remed_flow_record *record, const struct remed_flow_cold *cold,
+                         unsigned class, const struct remed_seen *packet, unsigned events)
+{
+    if (record->state == REMED_FLOW_CLOSED)
+        return class >= REMED_CLASS_CLOSED ? REMED_CLASS_CLOSED : REMED_CLASS_ENDED;
+    if (class == REMED_CLASS_ESTABLISHED)
+        return class;
+    if (!is_connection(record))
+        return class_of_exchange(record, cold, class, packet);
+    bool completes = (events & REMED_EVENT_COMPLETING_ACK) != 0;
+    return class_of_connection(record, cold, class, packet, completes);
 }
 
 static unsigned follow_connection(struct remed_flow_table *table, uint32_t number,
@@ -265,17 +346,21 @@ static unsigned follow_connection(struct remed_flow_table *table, uint32_t numbe
     struct remed_flow_cold *cold = &table->cold[number];
     unsigned flags = packet->tcp_flags, events;
     bool closed = record->state == REMED_FLOW_CLOSED;
-    if ((flags & REMED_TCP_SYN) == 0)
+    if ((flags & REMED_TCP_RST) != 0)
+        events = 0; /* whatever else it says */
+    else if ((flags & REMED_TCP_SYN) == 0)
         events = on_segment(table, number, packet);
     else if ((flags & REMED_TCP_ACK) != 0)
         events = on_syn_ack(record, cold, packet);
     else
         events = on_syn(record, cold, packet);
+    if ((flags & (REMED_TCP_RST | REMED_TCP_FIN)) == 0 || closed)
+        return events;
     if ((flags & REMED_TCP_RST) != 0)
         on_reset(record, cold, packet->direction);
-    else if ((flags & REMED_TCP_FIN) != 0 && !closed)
-        on_fin(record, packet->direction);
-    return events;
+    else
+        on_fin(record, cold, packet);
+    return events | on_end(cold, packet->direction);
 }
 
 /* While there is room, a handshake that was answered stays in the ring of those that were not: the
@@ -293,9 +378,8 @@ unsigned remed_flow_follow(struct remed_flow_table *table, uint32_t number,
     if (!packet->is_report)
         events = follow_connection(table, number, packet);
     struct remed_flow_record *record = &table->records[number];
-    unsigned next = packet->is_report
-                        ? class
-                        : class_of(record, &table->cold[number], class, packet->direction);
+    unsigned next =
+        packet->is_report ? class : class_of(record, &table->cold[number], class, packet, events);
     if (next != class && !may_stay(table, class, next)) {
         remed_flow_delist(table, number);
         remed_flow_enlist(table, number, next);
@@ -310,8 +394,8 @@ void remed_flow_record_settle(struct remed_flow_record *record, const struct rem
     const unsigned waiting = REMED_FLOW_RECORD_SYN_ACK_SEEN | REMED_FLOW_RECORD_COMPLETED;
     unsigned plain = 0, opener = record->flags & REMED_FLOW_RECORD_OPENER;
     const unsigned plain_of[2] = {REMED_FLOW_RECORD_PLAIN_0, REMED_FLOW_RECORD_PLAIN_1};
-    if (record->state == REMED_FLOW_OPEN && class == REMED_CLASS_EXCHANGED)
-        plain = plain_of[opener ^ 1]; /* the opener's next shows that it got the answer */
+    if (class == REMED_CLASS_EXCHANGED)
+        plain = 0; /* what comes next may show that they go on */
     else if (record->state == REMED_FLOW_OPEN)
         plain = plain_of[0] | plain_of[1];
     else if (record->state == REMED_FLOW_NEW && (cold->flags & REMED_COLD_TALKED_0 << opener) != 0)

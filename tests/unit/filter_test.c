@@ -3,6 +3,7 @@
  * The filter: what each action copies and why, on flows built packet by packet.
  */
 #include "unit/frames.h"
+#include "unit/layers.h"
 #include "unit/test.h"
 
 #include <remediate/filter.h>
@@ -267,6 +268,182 @@ static void test_limit_shares_are_lent(void)
     }
 }
 
+/* The verdict on a packet of layers. */
+static unsigned see(struct pile *pile, uint64_t time)
+{
+    struct remed_verdict verdict;
+    pile_close(pile);
+    const struct remed_packet packet = {.data = pile->bytes,
+                                        .captured = pile->length,
+                                        .wire = pile->length,
+                                        .time = time,
+                                        .link_type = REMED_LINK_RAW};
+    remed_filter_run(filter, &packet, 1, &verdict);
+    return verdict.reason;
+}
+
+/* A packet without identification: what it is, what is added, when, and what is said of it. */
+struct nameless {
+    unsigned version, protocol, flags;
+    uint64_t after;
+    unsigned reason;
+};
+
+static unsigned see_nameless(const struct nameless *kind, unsigned payload, uint64_t time)
+{
+    struct pile pile = {.length = 0};
+    if (kind->version == 4)
+        pile_ip4(&pile, kind->protocol, 1, 2, 0, 0x4000);
+    else
+        pile_ip6(&pile, kind->protocol, 1, 2);
+    if (kind->version == 4)
+        pile.bytes[4] = pile.bytes[5] = 0;
+    if (kind->protocol == 6)
+        pile_tcp(&pile, 1000, 80, kind->flags);
+    else
+        pile_udp(&pile, 1000, 80);
+    for (unsigned i = 0; i < payload; i++) /* the end alone may differ, beyond any beginning */
+        PILE_ADD(&pile, LOW(i == 200 ? time : 0));
+    return see(&pile, time);
+}
+
+static void test_what_has_no_identification(void)
+{
+    static const struct nameless kinds[] = {
+        {6, 17, 0, 50000, REMED_REASON_DUPLICATE},   {6, 17, 0, 500000, REMED_REASON_FIRST},
+        {4, 17, 0, 500000, REMED_REASON_FIRST},      {6, 6, ACK, 500000, REMED_REASON_FIRST},
+        {6, 6, SYN, 500000, REMED_REASON_DUPLICATE}, {6, 132, 0, 500000, REMED_REASON_FIRST},
+        {4, 6, ACK, 50000, REMED_REASON_DUPLICATE}};
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        teardown();
+        make("any : first 9");
+        unsigned payload = kinds[i].protocol == 132 ? 8 : 0;
+        CU_ASSERT_EQUAL(see_nameless(&kinds[i], payload, SECOND), REMED_REASON_FIRST);
+        CU_ASSERT_EQUAL(see_nameless(&kinds[i], payload, SECOND + kinds[i].after), kinds[i].reason);
+    }
+    teardown();
+    make("any : first 9");
+    const struct nameless segment = {6, 6, ACK, 0, 0};
+    CU_ASSERT_EQUAL(see_nameless(&segment, 9, SECOND), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(see_nameless(&segment, 9, SECOND + 500000), REMED_REASON_DUPLICATE);
+    CU_ASSERT_EQUAL(see_nameless(&segment, 9, SECOND + 9000000), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(see_nameless(&segment, 300, SECOND + 1), REMED_REASON_FIRST);
+    CU_ASSERT_EQUAL(see_nameless(&segment, 300, SECOND + 2), REMED_REASON_FIRST);
+}
+
+/* Later fragments have no transport header, and no checksum that speaks for them. */
+static void test_fragments_are_told_apart(void)
+{
+    for (unsigned version = 4; version <= 6; version += 2) {
+        teardown();
+        make("any : first 7");
+        for (unsigned i = 0; i < 12; i++) { /* two datagrams of three, each seen twice */
+            unsigned part = i / 2 % 3, word = part * 8 | (part < 2);
+            struct pile pile = {.length = 0};
+            if (version == 4) {
+                pile_ip4(&pile, 17, 1, 2, 0, part | (part < 2 ? 0x2000u : 0));
+                pile.bytes[5] = LOW(1 + i / 6);
+            } else {
+                pile_ip6(&pile, 44, 1, 2);
+                PILE_ADD(&pile, 17, 0, WORD(word), 0, 0, 0, LOW(1 + i / 6));
+            }
+            pile_udp(&pile, 0, 0);
+            unsigned said = i % 2 == 0 ? REMED_REASON_FIRST : REMED_REASON_DUPLICATE;
+            CU_ASSERT_EQUAL(see(&pile, SECOND + i * 1000), said);
+        }
+    }
+}
+
+/* Who only guesses at a flow's tuple neither refreshes it nor puts its refresh off. */
+static void test_strangers_put_off_no_refresh(void)
+{
+    static const uint8_t flags[] = {SYN, REMED_TCP_RST, REMED_TCP_FIN | ACK, SYN | ACK,
+                                    SYN | REMED_TCP_RST};
+    for (unsigned i = 0; i < sizeof flags; i++) {
+        teardown();
+        make("tcp : handshake, close, refresh 10s");
+        run(tcp(0, SYN, 100, 0));
+        run(tcp(1, SYN | ACK, 900, 101));
+        run(tcp(0, ACK, 101, 901));
+        unsigned refreshed = 0;
+        for (unsigned second = 2; second < 62; second++) {
+            struct frame_spec spoofed = tcp(0, flags[i], second * 1000000, 0);
+            struct frame_spec talk = tcp(0, ACK, 101, 901);
+            spoofed.time = second * SECOND, talk.time = second * SECOND + 1;
+            CU_ASSERT_NOT_EQUAL(run(spoofed).reason, REMED_REASON_REFRESH);
+            refreshed += run(talk).reason == REMED_REASON_REFRESH;
+        }
+        CU_ASSERT(refreshed == 6 || refreshed == 5);
+    }
+}
+
+/* Nor who closes it, and opens another in its place that nobody completes. */
+static void test_a_spoofed_opening_puts_off_no_refresh(void)
+{
+    make("tcp : handshake, close, refresh 10s");
+    run(tcp(0, SYN, 100, 0));
+    run(tcp(1, SYN | ACK, 900, 101));
+    run(tcp(0, ACK, 101, 901));
+    unsigned refreshed[2] = {0, 0};
+    for (unsigned i = 4; i < 120; i++) {
+        static const uint8_t spoofed[] = {REMED_TCP_RST, SYN, SYN | ACK};
+        for (unsigned j = 0; i % 4 == 0 && j < 3; j++) {
+            struct frame_spec spec = tcp(j == 2, spoofed[j], i * 1000000, i * 1000000 + 1);
+            spec.time = i * SECOND / 2 + j;
+            run(spec);
+        }
+        struct frame_spec talk = tcp(i & 1, ACK, 101, 101);
+        talk.time = i * SECOND / 2 + 9;
+        refreshed[i & 1] += run(talk).reason == REMED_REASON_REFRESH;
+    }
+    CU_ASSERT(refreshed[0] >= 5);
+    CU_ASSERT(refreshed[1] >= 5);
+}
+
+static void test_an_error_report_refreshes_nothing(void)
+{
+    make("any : first 1, refresh 10s");
+    for (unsigned second = 1; second <= 40; second++) {
+        struct pile talk = {.length = 0}, report = talk;
+        pile_ip4(&talk, 17, 1, 2, 0, 0);
+        pile_udp(&talk, 1000, 80);
+        pile_ip4(&report, 1, 9, 9, 0, 0);
+        PILE_ADD(&report, 11, 0, 0, 0, 0, 0, 0, 0);
+        pile_add(&report, talk.bytes, talk.length);
+        unsigned reported = second > 1 ? see(&report, second * SECOND) : REMED_REASON_NOT_WANTED;
+        CU_ASSERT_EQUAL(reported, REMED_REASON_NOT_WANTED);
+        unsigned wanted = second % 10 == 1 ? REMED_REASON_REFRESH : REMED_REASON_NOT_WANTED;
+        wanted = second == 1 ? REMED_REASON_FIRST : wanted;
+        CU_ASSERT_EQUAL(see(&talk, second * SECOND + 1), wanted);
+    }
+}
+
+/* Of what is sent in the name of a live flow's side, one end takes from the share of the live. */
+static void test_ends_in_the_name_of_others_take_no_share(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        teardown();
+        make("tcp : handshake, close\nlimit 60kbit\n");
+        run(tcp(0, SYN, 100, 0));
+        run(tcp(1, SYN | ACK, 900, 101));
+        for (unsigned j = 0; j < 20000; j++) {
+            unsigned end = i == 0 ? REMED_TCP_RST : REMED_TCP_FIN | ACK;
+            struct frame_spec spec = tcp(0, end, j, 7);
+            run(spec); /* and whose side it was talks on */
+            run(tcp(0, ACK, 101, 901));
+            run(tcp(1, ACK, 901, 101));
+        }
+        struct remed_filter_stats stats = stats_of();
+        CU_ASSERT(stats.limited_rest > 10000);
+        CU_ASSERT_EQUAL(stats.limited_live, 0);
+        struct frame_spec syn = tcp(0, SYN, 1, 0), answer = tcp(1, SYN | ACK, 5, 2);
+        struct frame_spec last = tcp(0, ACK, 2, 6);
+        syn.client = answer.client = last.client = 9;
+        run(syn), run(answer);
+        CU_ASSERT_EQUAL(run(last).reason, REMED_REASON_HANDSHAKE_ACK);
+    }
+}
+
 static void test_unclassified_packets(void)
 {
     make("any : first 5");
@@ -351,6 +528,12 @@ static const struct test_case cases[] = {
     {"sample takes whole flows", test_sample_takes_whole_flows},
     {"limit has shares", test_limit_has_shares},
     {"limit shares are lent", test_limit_shares_are_lent},
+    {"what has no identification", test_what_has_no_identification},
+    {"fragments are told apart", test_fragments_are_told_apart},
+    {"strangers put off no refresh", test_strangers_put_off_no_refresh},
+    {"a spoofed opening puts off no refresh", test_a_spoofed_opening_puts_off_no_refresh},
+    {"an error report refreshes nothing", test_an_error_report_refreshes_nothing},
+    {"ends in the name of others take no share", test_ends_in_the_name_of_others_take_no_share},
     {"unclassified packets", test_unclassified_packets},
     {"without entropy there is no filter", test_without_entropy_there_is_no_filter},
     {"batches do not matter", test_batches_do_not_matter},

@@ -3,10 +3,11 @@
 from collections import namedtuple
 
 Packet = namedtuple("Packet", "source destination sport dport protocol flags seq ack fragment"
-                              " cookie report signature")
+                              " cookie report signature named")
 # flags, seq, ack: TCP's, or those that SCTP's chunks and DCCP's types stand for
 # fragment: None, ("first", identity) or ("later", identity)
 # cookie: part of SCTP's handshake, report: an ICMP error, signature: what a duplicate has in common
+# named: it has a number of its own, so that it is not sent twice soon
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 SCTP_FLAGS = {1: SYN, 2: SYN | ACK, 6: RST | ACK, 7: FIN | ACK, 8: FIN | ACK, 14: FIN | ACK}
 DCCP_FLAGS = {0: SYN, 1: SYN | ACK, 5: FIN | ACK, 6: FIN | ACK, 7: RST | ACK}
@@ -103,6 +104,17 @@ def network_payload(link, data):
     for _ in range(64):
         if kind in (0x8100, 0x88A8, 0x9100):
             kind, data = word(data, 2), data[4:]
+        elif kind == 0x8909:
+            need(data, 8)
+            kind, data = word(data, 6), data[8:]
+        elif kind in (0x88E7, 0x894F):
+            need(data, 8)
+            size = 4 if kind == 0x88E7 else (data[1] & 63) * 4
+            if kind == 0x894F and data[3] in (1, 2):
+                return data[size:]
+            if kind == 0x894F and data[3] != 3:
+                return None
+            kind, data = word(data, size + 12), data[size + 14:]
         elif kind in (0x8847, 0x8848):
             need(data, 5)
             while not data[2] & 1:
@@ -206,11 +218,23 @@ def dccp(packet, data):
     return packet._replace(flags=flags, seq=seq, ack=ack)
 
 
-def signature(version, data, rest):
+def signature(version, data):
     """What two sightings of one packet have in common: its IP length, identification and fragment
-    offset, and the first bytes from the transport header on."""
-    own = data[2:8] if version == 4 else data[4:6]
-    return (own, rest[:128], len(rest) > 128) if rest else None
+    offset, and all bytes behind the network header."""
+    begin = (data[0] & 15) * 4 if version == 4 else 40
+    length = word(data, 2) if version == 4 else word(data, 4) and 40 + word(data, 4)
+    rest = data[begin : length or len(data)]
+    return (data[2:8] if version == 4 else data[4:6], rest) if rest else None
+
+
+def is_named(version, data, mark, protocol, rest):
+    """It has a number of its own: an identification, or TCP's if it takes up any."""
+    if version == 4 and word(data, 4) or version == 6 and mark:
+        return True
+    if protocol != 6 or len(rest) < 14 or mark and mark[0] == "later":
+        return False
+    header = (rest[12] >> 4) * 4
+    return bool(rest[13] & (SYN | FIN)) or 20 <= header < len(rest)
 
 
 def ip(data, quoted=False):
@@ -220,7 +244,7 @@ def ip(data, quoted=False):
         raise Short()
     source, destination, protocol, mark, rest = ipv4(data) if version == 4 else ipv6(data)
     plain = Packet(source, destination, 0, 0, protocol, 0, 0, 0, mark, False, False,
-                   signature(version, data, rest))
+                   signature(version, data), is_named(version, data, mark, protocol, rest))
     if mark and mark[0] == "later":
         return plain
     if protocol in (6, 17, 33, 132, 136):

@@ -17,6 +17,7 @@ class Flow:
         self.copied = {False: time, True: time}
         self.state, self.fins, self.talked, self.reset = "new", set(), set(), None
         self.expected, self.completed = [], False  # of SYN+ACKs: (number, by which side)
+        self.fin = None  # the latest FIN: (side, number)
         self.syn, self.reuse = None, False  # the latest SYN: (side, number)
 
     def timeout(self):
@@ -50,7 +51,8 @@ class Flows:
         first, seen = self.fragments.get(identity, (None, 0))
         if first is None or time - seen > 30 * SECOND:
             return None
-        return first._replace(flags=0, fragment=packet.fragment, signature=None, cookie=False)
+        return first._replace(flags=0, fragment=packet.fragment, cookie=False,
+                              signature=packet.signature, named=packet.named)
 
     def see(self, packet, time, wire):
         a, b = (packet.source, packet.sport), (packet.destination, packet.dport)
@@ -60,9 +62,9 @@ class Flows:
         tcp = packet.flags & 0xFF
         if flow is not None:
             idle = time - flow.last > flow.timeout() * SECOND
-            if idle or flow.state == "closed" and tcp & (SYN | ACK) == SYN:
+            if idle or flow.state == "closed" and tcp & (SYN | ACK | RST) == SYN:
                 flow = None
-            elif flow.reuse and tcp & SYN and tcp & ACK and flow.answers(direction, packet.ack):
+            elif flow.reuse and tcp & (SYN | ACK | RST) == SYN | ACK and flow.answers(direction, packet.ack):
                 before, flow = flow, Flow(not direction, time, packet.protocol)
                 flow.syn, flow.state = before.syn, "syn"
                 flow.packets[not direction] = 1
@@ -82,19 +84,21 @@ class Flows:
 def follow(event, packet, tcp, time):
     flow, direction = event.flow, event.direction
     was_closed = flow.state == "closed"
-    if tcp & SYN and tcp & ACK:
+    if tcp & RST:
+        pass  # whatever else it says
+    elif tcp & SYN and tcp & ACK:
         on_syn_ack(flow, packet, direction)
     elif tcp & SYN:
         event.reuse = on_syn(flow, packet, direction)
     else:
         event.completes = completes(flow, packet, direction, tcp)
-        if not tcp & RST:
-            on_talk(event, time)
+        on_talk(event, packet, time)
     if tcp & RST:
         if flow.state != "closed":
             flow.state, flow.reset = "closed", direction
     elif tcp & FIN and not was_closed:
         flow.fins.add(direction)
+        flow.fin, flow.expected = (direction, packet.seq), flow.expected[-1:]
         flow.state = "closed" if len(flow.fins) == 2 else "closing"
 
 
@@ -113,7 +117,7 @@ def on_syn(flow, packet, direction):
 def on_syn_ack(flow, packet, direction):
     number = (packet.seq + 1) % 2**32
     if not flow.expected or flow.expected[-1] != (number, direction):
-        waiting = flow.expected and not flow.completed and flow.expected[-1][1] == direction
+        waiting = flow.expected and not flow.completed and not flow.fin and flow.expected[-1][1] == direction
         flow.expected = ([flow.expected[-1]] if waiting else []) + [(number, direction)]
         flow.completed = False
     if flow.state in ("new", "syn"):
@@ -121,7 +125,7 @@ def on_syn_ack(flow, packet, direction):
 
 
 def completes(flow, packet, direction, tcp):
-    if not flow.expected or flow.completed or not tcp & ACK or tcp & RST:
+    if not flow.expected or flow.completed or not tcp & ACK:
         return False
     if flow.expected[-1][1] == direction:
         return False
@@ -130,16 +134,26 @@ def completes(flow, packet, direction, tcp):
     return flow.completed
 
 
-def on_talk(event, time):
+def is_false_fin(flow, direction, packet):
+    """Its sender goes on elsewhere: neither behind that FIN nor a little before it."""
+    closing = flow.state == "closing" or flow.state == "closed" and flow.reset is None
+    if not closing or packet.protocol != 6 or packet.flags & (ACK | FIN) != ACK:
+        return False
+    return bool(flow.fin and flow.fin[0] == direction
+                and (packet.seq - flow.fin[1] + 2**24) % 2**32 >= 2**24 + 2**17)
+
+
+def on_talk(event, packet, time):
     flow, direction = event.flow, event.direction
     flow.talked.add(direction)
-    if flow.state == "closed" and flow.reset == direction:
-        flow.reset = None
+    reset = flow.state == "closed" and flow.reset == direction
+    if reset or is_false_fin(flow, direction, packet):
+        flow.reset, flow.fin, flow.fins = None, None, set()
         flow.state = "open" if len(flow.talked) == 2 else "new"
     if flow.state not in ("new", "syn", "syn-ack"):
         return
     if event.completes or len(flow.talked) == 2:
-        if flow.protocol in CONNECTIONS and flow.syn is None and not flow.expected:
+        if flow.protocol in CONNECTIONS and not flow.completed:
             flow.copied = {False: time - LONG_AGO, True: time - LONG_AGO}
         flow.state = "open"
     elif flow.packets[not direction] == 0:
@@ -176,7 +190,8 @@ class Selection:
         if self.rule.action == "syn" or packet.signature is None:
             return False
         key = (id(event.flow), event.direction, packet.signature)
-        if key in self.recent and abs(time - self.recent[key][0]) <= 5 * 10**6:
+        within = 5 * 10**6 if packet.named else 10**5
+        if key in self.recent and abs(time - self.recent[key][0]) <= within:
             return True
         self.recent[key] = (time, event.flow)  # the flow lives as long as its id is in use
         return False
@@ -193,9 +208,11 @@ class Selection:
             flow.bytes[direction] -= wire
             return
         passed = time - flow.copied[direction]
+        talks = not packet.flags & (FIN | SYN | RST) and not packet.report
         due = self.rule.refresh and (passed >= self.rule.refresh or passed < -SECOND)
-        if wanted or due:
-            flow.copied[direction] = time
+        if wanted or due and talks:
+            if talks:
+                flow.copied[direction] = time
             self.copied.append(number)
 
 
