@@ -7,11 +7,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SUFFIX ".damaged"
 #define MOST_OF_A_NAME 1000u
 
+/* Whether two names lead to one file. */
+static bool is_same_file(int folder, const char *a, const char *b)
+{
+    struct stat first, second;
+    return fstatat(folder, a, &first, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(folder, b, &second, AT_SYMLINK_NOFOLLOW) == 0 && first.st_ino == second.st_ino &&
+           first.st_dev == second.st_dev;
+}
+
+/* A compaction that failed behind this is tried again: what it has set aside is so already. */
 int remed_file_set_aside(int folder, uint64_t first)
 {
     char name[REMED_SEGMENT_NAME], aside[REMED_ASIDE_NAME];
@@ -25,7 +36,10 @@ int remed_file_set_aside(int folder, uint64_t first)
             return 0;
         if (errno != EEXIST)
             return REMED_EIO;
+        if (is_same_file(folder, name, aside))
+            return 0;
     }
+    errno = EEXIST;
     return REMED_EIO;
 }
 

@@ -12,6 +12,9 @@
 #define MOST_GONE 1000u
 #define LEAST_RECORD (REMED_SEGMENT_RECORD + 1u)
 
+/* What a reader allocates: its search, and its window behind it. */
+#define MEMORY (sizeof(struct remed_segment_search) + REMED_SEGMENT_WINDOW)
+
 void remed_file_reader_init(struct remed_file_reader *reader, const struct remed_crc *crc,
                             int folder, const char *path, const struct remed_allocator *allocator)
 {
@@ -24,7 +27,8 @@ int remed_file_reader_begin(struct remed_file_reader *reader, uint64_t from)
     reader->segment = -1;
     reader->next_offset = from;
     reader->started = from != 0;
-    reader->window = remed_allocate(&reader->allocator, REMED_SEGMENT_WHOLE);
+    reader->search = remed_allocate(&reader->allocator, MEMORY);
+    reader->window = reader->search != NULL ? (uint8_t *)(reader->search + 1) : NULL;
     return reader->window != NULL
                ? 0
                : remed_error_set(&reader->error, REMED_ENOMEM, "file: no memory to read %.150s",
@@ -35,10 +39,10 @@ void remed_file_reader_end(struct remed_file_reader *reader)
 {
     if (reader->segment >= 0)
         close(reader->segment);
-    remed_release(&reader->allocator, reader->window,
-                  reader->window != NULL ? REMED_SEGMENT_WHOLE : 0);
+    remed_release(&reader->allocator, reader->search, reader->search != NULL ? MEMORY : 0);
     remed_release(&reader->allocator, reader->firsts, reader->first_room * sizeof *reader->firsts);
     reader->segment = -1;
+    reader->search = NULL;
     reader->window = NULL;
     reader->firsts = NULL;
     reader->first_count = reader->first_room = 0;
@@ -118,7 +122,7 @@ static int open_segment(struct remed_file_reader *reader, uint64_t first)
         close(reader->segment);
     reader->segment = fd;
     reader->first = reader->behind = first;
-    reader->at = reader->begin = reader->held = 0;
+    reader->at = reader->sure = reader->begin = reader->held = 0;
     reader->is_readable = S_ISREG(status.st_mode);
     reader->has_header = reader->is_counting = reader->is_oldest = false;
     reader->bound = UINT64_MAX;
@@ -139,23 +143,39 @@ static int is_current(struct remed_file_reader *reader)
     return open.st_ino == named.st_ino && open.st_dev == named.st_dev;
 }
 
-/* More bytes behind those held; 0 at the end of the file, or when there is no room. */
-static ssize_t read_on(struct remed_file_reader *reader)
+/* Fills the window from the place that the reader is at. Nothing that it held is kept: it may have
+ * been cut off, and other bytes been written there. */
+static int read_window(struct remed_file_reader *reader)
 {
-    if (!reader->is_readable)
+    ssize_t got = 0;
+    if (reader->is_readable)
+        do
+            got = pread(reader->segment, reader->window, REMED_SEGMENT_WINDOW, (off_t)reader->at);
+        while (got < 0 && errno == EINTR);
+    reader->begin = 0;
+    reader->held = got < 0 ? 0 : (size_t)got;
+    reader->sure = 0;
+    remed_segment_search_begin(reader->search, reader->crc, reader->window, reader->held);
+    return got < 0 ? fail_call(reader, &reader->first, "read it") : 0;
+}
+
+/* The same once more, when the front of the window is no whole record: 1 when it is sure that it is
+ * none, as this changed nothing. */
+static int read_again(struct remed_file_reader *reader)
+{
+    struct remed_message message;
+    size_t held = reader->held, used;
+    bool is_known = reader->begin == 0 && held > 0; /* read from here before */
+    int rc = read_window(reader);
+    if (rc < 0)
+        return rc;
+    if (reader->held == 0)
+        return 1;
+    if (!is_known || reader->held != held ||
+        remed_segment_read(reader->crc, reader->window, held, &message, &used) == REMED_SEGMENT_OK)
         return 0;
-    if (reader->begin > 0) {
-        memmove(reader->window, reader->window + reader->begin, reader->held);
-        reader->begin = 0;
-    }
-    ssize_t got;
-    do
-        got = pread(reader->segment, reader->window + reader->held,
-                    REMED_SEGMENT_WHOLE - reader->held, (off_t)(reader->at + reader->held));
-    while (got < 0 && errno == EINTR);
-    if (got > 0)
-        reader->held += (size_t)got;
-    return got < 0 ? fail_call(reader, &reader->first, "read it") : got;
+    reader->sure = reader->at + held;
+    return 1;
 }
 
 static void pass(struct remed_file_reader *reader, size_t bytes)
@@ -235,24 +255,36 @@ static bool take_record(struct remed_file_reader *reader, struct remed_message *
     return false;
 }
 
+/* Steps over bytes that are no record, wherever they end: there is room for any record in what is
+ * held. */
+static void pass_damage(struct remed_file_reader *reader)
+{
+    note_damage(reader, reader->at, "no record");
+    pass(reader, remed_segment_skip(reader->search, reader->begin) - reader->begin);
+}
+
 /* What lies in the segment as far as it goes now: 1 with a message; 0 at its end. */
 static int read_segment(struct remed_file_reader *reader, struct remed_message *message)
 {
-    for (;;) {
+    int is_sure = 0;
+    while (is_sure >= 0) {
+        uint64_t at = reader->at;
         int rc = reader->has_header ? 1 : take_header(reader);
         if (rc < 0)
             return rc;
         if (rc == 1 && take_record(reader, message))
             return 1;
-        if (reader->held == REMED_SEGMENT_WHOLE) { /* any record would be whole here */
-            note_damage(reader, reader->at, "no record");
-            pass(reader,
-                 remed_segment_skip(reader->crc, reader->window + reader->begin, reader->held));
-        }
-        ssize_t got = read_on(reader);
-        if (got <= 0)
-            return (int)got;
+        is_sure = at == reader->at && is_sure != 0;
+        if (reader->held >= REMED_SEGMENT_WHOLE &&
+            (is_sure != 0 || reader->at + REMED_SEGMENT_WHOLE <= reader->sure)) {
+            pass_damage(reader);
+            is_sure = 0;
+        } else if (is_sure != 0)
+            return 0;
+        else
+            is_sure = read_again(reader);
     }
+    return is_sure;
 }
 
 /* The place in the list of the segment that covers the next offset: the last that begins at or
@@ -349,8 +381,8 @@ static bool leave_segment(struct remed_file_reader *reader)
     else if (!reader->has_header)
         note_damage(reader, 0, "the segment is empty");
     if (reader->has_header && reader->held > 0)
-        found = remed_segment_find(reader->crc, reader->window + reader->begin, reader->held,
-                                   reader->behind, UINT64_MAX);
+        found = remed_segment_find(reader->search, reader->begin, reader->behind, UINT64_MAX) -
+                reader->begin;
     pass(reader, found);
     return reader->held > 0;
 }
@@ -378,15 +410,14 @@ static int go_on(struct remed_file_reader *reader, const struct next *next)
 /* A whole record behind bytes that are none: they are damage, wherever they are. */
 static bool step_to_record(struct remed_file_reader *reader)
 {
-    const uint8_t *bytes = reader->window + reader->begin;
     uint64_t most = reader->behind + reader->held / LEAST_RECORD + 1;
     if (!reader->has_header || reader->held < LEAST_RECORD)
         return false;
-    size_t found = remed_segment_find(reader->crc, bytes, reader->held, reader->behind, most);
-    if (found == reader->held)
+    size_t found = remed_segment_find(reader->search, reader->begin, reader->behind, most);
+    if (found == reader->begin + reader->held)
         return false;
     note_damage(reader, reader->at, "no record");
-    pass(reader, found);
+    pass(reader, found - reader->begin);
     return true;
 }
 
@@ -417,9 +448,9 @@ static int move_on(struct remed_file_reader *reader)
         return reader->segment >= 0 ? wait_for_more(reader) : 0;
     if (next.leads_back || reader->segment < 0)
         return go_on(reader, &next);
-    ssize_t got = read_on(reader); /* it may have grown before the next one was begun */
-    if (got != 0)
-        return got > 0 ? 1 : (int)got;
+    rc = read_again(reader); /* it may have grown before the next one was begun */
+    if (rc <= 0)
+        return rc < 0 ? rc : 1;
     return leave_segment(reader) ? 1 : go_on(reader, &next);
 }
 

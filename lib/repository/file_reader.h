@@ -8,6 +8,10 @@
  * has handed out. Is there a later one? A segment that has a later one is complete, but was perhaps
  * not when its end was read: so it is read once more before the reader goes on.
  *
+ * A writer that begins anew cuts a torn record off and writes others in its place. So bytes that
+ * are no whole record are never kept to read the rest of it behind them: all are read again, and at
+ * least once before they are called damage or left.
+ *
  * Damage is passed over, counted, and its first place kept. Bytes at the end of the last segment
  * that are no whole record may be one on its way; they are damage when a whole record follows them,
  * when a later segment exists, or when the owner says so (`is_settled`). Then they are counted, but
@@ -48,7 +52,9 @@ struct remed_file_reader {
     uint64_t heard;   /* in: the greatest that is known of; no later one is looked for */
     unsigned gone;    /* how often running a segment that was listed was gone */
     uint8_t *window;
-    size_t begin, held; /* within the window */
+    size_t begin, held;                  /* within the window */
+    uint64_t sure;                       /* file offset before which the window was read twice */
+    struct remed_segment_search *search; /* behind the window, in one allocation */
     uint64_t *firsts;
     size_t first_count, first_room;
     struct remed_error error;                         /* why next failed */

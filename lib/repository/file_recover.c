@@ -26,13 +26,14 @@ struct scan {
     uint64_t damaged;     /* bytes that are no record, with records behind them */
     uint64_t place;       /* of the first of them */
     bool is_torn;         /* what lies behind `good` is the beginning of a record */
+    struct remed_segment_search search;
 };
 
 /* Reads on until the window is full: 1; 0 at the end of the file; -1 with errno. */
 static int read_on(struct scan *scan)
 {
-    while (scan->held < REMED_SEGMENT_WHOLE) {
-        ssize_t got = pread(scan->fd, scan->window + scan->held, REMED_SEGMENT_WHOLE - scan->held,
+    while (scan->held < REMED_SEGMENT_WINDOW) {
+        ssize_t got = pread(scan->fd, scan->window + scan->held, REMED_SEGMENT_WINDOW - scan->held,
                             (off_t)(scan->begin + scan->held));
         if (got < 0 && errno == EINTR)
             continue;
@@ -65,12 +66,11 @@ static void keep(struct scan *scan, uint64_t begin, size_t used, uint64_t offset
 static size_t scan_window(struct scan *scan, bool is_last)
 {
     size_t at = 0, used;
+    remed_segment_search_begin(&scan->search, scan->crc, scan->window, scan->held);
     while (at < scan->held) {
         struct remed_message message;
-        const uint8_t *bytes = scan->window + at;
-        size_t left = scan->held - at;
         enum remed_segment_result result =
-            remed_segment_read(scan->crc, bytes, left, &message, &used);
+            remed_segment_search_read(&scan->search, at, &message, &used);
         if (result == REMED_SEGMENT_OK && remed_segment_can_hold(scan->first, message.offset)) {
             keep(scan, scan->begin + at, used, message.offset);
             at += used;
@@ -79,10 +79,9 @@ static size_t scan_window(struct scan *scan, bool is_last)
         if (result == REMED_SEGMENT_SHORT && !is_last)
             break;
         if (is_last && scan->begin + at == scan->good)
-            scan->is_torn = remed_segment_is_torn(scan->crc, bytes, left, scan->next_offset);
-        at += remed_segment_skip(scan->crc, bytes, left);
-        if (at == scan->held && !is_last && left > 3)
-            at -= 3; /* a record may begin in them */
+            scan->is_torn = remed_segment_is_torn(scan->crc, scan->window + at, scan->held - at,
+                                                  scan->next_offset);
+        at = remed_segment_skip(&scan->search, at);
     }
     return at;
 }
@@ -173,12 +172,12 @@ static int scan_segment(struct remed_recovery *recovery, const struct remed_crc 
     int rc = check_header(recovery, (uint64_t)status.st_size, path, &scan, error);
     if (rc < 0)
         return rc;
-    scan.window = remed_allocate(allocator, REMED_SEGMENT_WHOLE);
+    scan.window = remed_allocate(allocator, REMED_SEGMENT_WINDOW);
     if (scan.window == NULL)
         return remed_error_set(error, REMED_ENOMEM, "file: no memory to look at %.150s", path);
     rc = scan_records(&scan);
     int number = errno;
-    remed_release(allocator, scan.window, REMED_SEGMENT_WHOLE);
+    remed_release(allocator, scan.window, REMED_SEGMENT_WINDOW);
     errno = number;
     if (rc < 0)
         return fail_recovery(error, REMED_EIO, path, recovery->first, "read");

@@ -15,6 +15,17 @@
 #define MOST_FIRST ((uint64_t)1 << 62)
 #define CRC_POLYNOMIAL 0x82f63b78u
 
+/* The product of two polynomials, modulo that of the checksum; the highest bit is x^0. */
+static uint32_t crc_times(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+    for (; a != 0; a <<= 1) {
+        product ^= b & -(a >> 31);
+        b = b >> 1 ^ (CRC_POLYNOMIAL & -(b & 1));
+    }
+    return product;
+}
+
 void remed_crc_init(struct remed_crc *crc)
 {
     for (uint32_t i = 0; i < 256; i++) {
@@ -28,6 +39,9 @@ void remed_crc_init(struct remed_crc *crc)
             uint32_t before = crc->table[k - 1][i];
             crc->table[k][i] = before >> 8 ^ crc->table[0][before & 0xff];
         }
+    crc->zeros[0] = 0x00800000; /* x^8: one byte */
+    for (unsigned k = 1; k < 32; k++)
+        crc->zeros[k] = crc_times(crc->zeros[k - 1], crc->zeros[k - 1]);
 }
 
 static uint32_t crc_step(const struct remed_crc *crc, uint32_t value, const uint8_t *bytes,
@@ -84,17 +98,16 @@ enum remed_segment_header remed_segment_check_header(const uint8_t *bytes, size_
 {
     if (length < REMED_SEGMENT_HEADER)
         return REMED_HEADER_DAMAGED;
-    uint32_t checksum = remed_load32_little(bytes + 12), differing;
+    uint32_t checksum = remed_load32_little(bytes + 12);
     bool sound = checksum == header_checksum(bytes);
     if (memcmp(bytes, file_magic, sizeof file_magic) != 0)
         return REMED_HEADER_DAMAGED;
     *version = remed_load32_little(bytes + 8);
     *purged = remed_load64_little(bytes + 16);
-    differing = *version ^ SEGMENT_VERSION;
-    if (differing == 0)
+    if (*version == SEGMENT_VERSION)
         return sound || checksum == 0 ? REMED_HEADER_OK : REMED_HEADER_DAMAGED;
-    /* One bit off and without a right checksum it is our version with a flipped bit. */
-    return sound || (differing & (differing - 1)) != 0 ? REMED_HEADER_NEWER : REMED_HEADER_DAMAGED;
+    /* Headers without a checksum are of version 1, so another number is damage. */
+    return sound ? REMED_HEADER_NEWER : REMED_HEADER_DAMAGED;
 }
 
 void remed_segment_name(char name[REMED_SEGMENT_NAME], uint64_t first)
@@ -130,66 +143,133 @@ size_t remed_segment_write(const struct remed_crc *crc, uint8_t *to,
     return length;
 }
 
+/* The bytes of the record that begins here, if it is one; 0 when it can't be. There are
+ * REMED_SEGMENT_RECORD of them. */
+static size_t record_length(const uint8_t *bytes)
+{
+    uint32_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
+    bool can_be = remed_load32_little(bytes) == RECORD_MAGIC && key != 0 &&
+                  key <= REMED_TRANSPORT_KEY_MAX && value <= REMED_TRANSPORT_VALUE_MAX;
+    return can_be ? REMED_SEGMENT_RECORD + (size_t)key + value : 0;
+}
+
+static struct remed_message record_message(const uint8_t *bytes)
+{
+    uint32_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
+    return (struct remed_message){.key = bytes + REMED_SEGMENT_RECORD,
+                                  .value = value != 0 ? bytes + REMED_SEGMENT_RECORD + key : NULL,
+                                  .key_length = key,
+                                  .value_length = value,
+                                  .offset = remed_load64_little(bytes + 8)};
+}
+
 enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const uint8_t *bytes,
                                              size_t length, struct remed_message *message,
                                              size_t *used)
 {
     if (length < REMED_SEGMENT_RECORD)
         return REMED_SEGMENT_SHORT;
-    uint32_t key = remed_load32_little(bytes + 16), value = remed_load32_little(bytes + 20);
-    if (remed_load32_little(bytes) != RECORD_MAGIC || key == 0 || key > REMED_TRANSPORT_KEY_MAX ||
-        value > REMED_TRANSPORT_VALUE_MAX)
+    size_t whole = record_length(bytes);
+    if (whole == 0)
         return REMED_SEGMENT_DAMAGED;
-    size_t whole = REMED_SEGMENT_RECORD + (size_t)key + value;
     if (length < whole)
         return REMED_SEGMENT_SHORT;
     if (remed_crc_of(crc, bytes + 8, whole - 8) != remed_load32_little(bytes + 4))
         return REMED_SEGMENT_DAMAGED;
-    *message =
-        (struct remed_message){.key = bytes + REMED_SEGMENT_RECORD,
-                               .value = value != 0 ? bytes + REMED_SEGMENT_RECORD + key : NULL,
-                               .key_length = key,
-                               .value_length = value,
-                               .offset = remed_load64_little(bytes + 8)};
+    *message = record_message(bytes);
     *used = whole;
     return REMED_SEGMENT_OK;
 }
 
-size_t remed_segment_resync(const uint8_t *bytes, size_t length)
+void remed_segment_search_begin(struct remed_segment_search *search, const struct remed_crc *crc,
+                                const uint8_t *bytes, size_t length)
 {
-    for (size_t at = 1; at + 4 <= length; at++)
-        if (remed_load32_little(bytes + at) == RECORD_MAGIC)
-            return at;
-    return length > 3 ? length - 3 : length; /* a magic may begin in the last three bytes */
+    search->crc = crc;
+    search->bytes = bytes;
+    search->length = length;
+    search->known = 0;
+    search->sums[0] = 0;
 }
 
-size_t remed_segment_skip(const struct remed_crc *crc, const uint8_t *bytes, size_t length)
+/* The checksum, begun with 0 and not inverted, of the bytes before that place. */
+static uint32_t search_sum(struct remed_segment_search *search, size_t end)
 {
-    struct remed_message message;
-    size_t at = 0, used;
-    do {
-        size_t step = remed_segment_resync(bytes + at, length - at);
-        if (step == length - at)
-            return length;
-        at += step;
-    } while (remed_segment_read(crc, bytes + at, length - at, &message, &used) ==
-             REMED_SEGMENT_DAMAGED);
-    return at;
+    size_t sum = end / REMED_SEGMENT_SUM;
+    for (; search->known < sum; search->known++)
+        search->sums[search->known + 1] =
+            crc_step(search->crc, search->sums[search->known],
+                     search->bytes + search->known * REMED_SEGMENT_SUM, REMED_SEGMENT_SUM);
+    return crc_step(search->crc, search->sums[sum], search->bytes + sum * REMED_SEGMENT_SUM,
+                    end % REMED_SEGMENT_SUM);
 }
 
-size_t remed_segment_find(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
-                          uint64_t least, uint64_t most)
+/* remed_crc_of() of these bytes: what the sum of those before them becomes by as many zeros is
+ * taken from the sum of all. */
+static uint32_t search_crc(struct remed_segment_search *search, size_t begin, size_t length)
+{
+    if (length <= 2 * REMED_SEGMENT_SUM)
+        return remed_crc_of(search->crc, search->bytes + begin, length);
+    uint32_t before = search_sum(search, begin) ^ UINT32_MAX;
+    for (unsigned k = 0; length >> k != 0; k++)
+        if ((length >> k & 1) != 0)
+            before = crc_times(before, search->crc->zeros[k]);
+    return ~(search_sum(search, begin + length) ^ before);
+}
+
+enum remed_segment_result remed_segment_search_read(struct remed_segment_search *search, size_t at,
+                                                    struct remed_message *message, size_t *used)
+{
+    const uint8_t *bytes = search->bytes + at;
+    size_t left = search->length - at;
+    if (left < REMED_SEGMENT_RECORD)
+        return REMED_SEGMENT_SHORT;
+    size_t whole = record_length(bytes);
+    if (whole == 0)
+        return REMED_SEGMENT_DAMAGED;
+    if (left < whole)
+        return REMED_SEGMENT_SHORT;
+    if (search_crc(search, at + 8, whole - 8) != remed_load32_little(bytes + 4))
+        return REMED_SEGMENT_DAMAGED;
+    *message = record_message(bytes);
+    *used = whole;
+    return REMED_SEGMENT_OK;
+}
+
+/* The next place where the magic of a record is; the length when there is none. */
+static size_t search_magic(const struct remed_segment_search *search, size_t at)
+{
+    for (at++; at + 4 <= search->length; at++)
+        if (remed_load32_little(search->bytes + at) == RECORD_MAGIC)
+            return at;
+    return search->length;
+}
+
+size_t remed_segment_skip(struct remed_segment_search *search, size_t at)
 {
     struct remed_message message;
-    size_t at = 0, used;
-    while (at < length) {
-        at += remed_segment_skip(crc, bytes + at, length - at);
-        if (at < length &&
-            remed_segment_read(crc, bytes + at, length - at, &message, &used) == REMED_SEGMENT_OK &&
-            message.offset >= least && message.offset <= most)
-            return at;
+    size_t begin = at, used;
+    do
+        at = search_magic(search, at);
+    while (at < search->length &&
+           remed_segment_search_read(search, at, &message, &used) == REMED_SEGMENT_DAMAGED);
+    /* a magic may begin in the last three bytes */
+    return at == search->length && at - begin > 3 ? at - 3 : at;
+}
+
+size_t remed_segment_find(struct remed_segment_search *search, size_t at, uint64_t least,
+                          uint64_t most)
+{
+    struct remed_message message;
+    size_t used;
+    while ((at = search_magic(search, at)) < search->length) {
+        if (search->length - at < REMED_SEGMENT_RECORD)
+            continue;
+        uint64_t offset = remed_load64_little(search->bytes + at + 8);
+        if (offset >= least && offset <= most &&
+            remed_segment_search_read(search, at, &message, &used) == REMED_SEGMENT_OK)
+            break;
     }
-    return length;
+    return at;
 }
 
 /* Whether the bytes are a record but for its lengths. */

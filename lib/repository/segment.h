@@ -29,6 +29,7 @@
 /* CRC-32C (RFC 3720, B.4), eight bytes a step. The tables are made, not written down. */
 struct remed_crc {
     uint32_t table[8][256];
+    uint32_t zeros[32]; /* what 2^k bytes of zeros do to a checksum, as a factor */
 };
 
 void remed_crc_init(struct remed_crc *crc);
@@ -41,7 +42,8 @@ enum remed_segment_header {
     REMED_HEADER_OK,
     REMED_HEADER_DAMAGED, /* no header: segments appear with a whole one. Their records can be found
                              all the same */
-    REMED_HEADER_NEWER    /* of a version that this library does not know */
+    REMED_HEADER_NEWER    /* of a version that this library does not know, by a right checksum:
+                             every version has it there, so that damage is not taken for one */
 };
 
 /* *purged and *version are set for REMED_HEADER_OK; *version for REMED_HEADER_NEWER as well. */
@@ -73,14 +75,37 @@ enum remed_segment_result {
 enum remed_segment_result remed_segment_read(const struct remed_crc *crc, const uint8_t *bytes,
                                              size_t length, struct remed_message *message,
                                              size_t *used);
-/* Bytes to step over until something that may be a record begins; `length` when nothing does. */
-size_t remed_segment_resync(const uint8_t *bytes, size_t length);
-/* The same, but what begins there is a whole record, or too long for these bytes to tell. */
-size_t remed_segment_skip(const struct remed_crc *crc, const uint8_t *bytes, size_t length);
-/* Bytes to step over, above 0, until a whole record begins whose offset is `least` to `most`;
- * `length` when none does. */
-size_t remed_segment_find(const struct remed_crc *crc, const uint8_t *bytes, size_t length,
-                          uint64_t least, uint64_t most);
+
+/* A window that holds this much is searched once for every REMED_SEGMENT_WHOLE bytes. */
+#define REMED_SEGMENT_WINDOW (2u * REMED_SEGMENT_WHOLE)
+#define REMED_SEGMENT_SUM 512u /* bytes between the sums of a search */
+
+/*
+ * A search for records in bytes that are none. Bytes that look like many long records, one within
+ * the other, would each take a checksum of all behind them. So checksums of the beginnings of the
+ * bytes are kept, and that of a long record is worked out of two of them: the time is that of one
+ * checksum of all the bytes, and a short constant one for each place that looks like a record.
+ */
+struct remed_segment_search {
+    const struct remed_crc *crc;
+    const uint8_t *bytes; /* borrowed; begin again when they change */
+    size_t length;        /* at most REMED_SEGMENT_WINDOW */
+    size_t known;         /* sums that are worked out, less 1 */
+    uint32_t sums[REMED_SEGMENT_WINDOW / REMED_SEGMENT_SUM + 1];
+};
+
+void remed_segment_search_begin(struct remed_segment_search *search, const struct remed_crc *crc,
+                                const uint8_t *bytes, size_t length);
+/* remed_segment_read() at that place. */
+enum remed_segment_result remed_segment_search_read(struct remed_segment_search *search, size_t at,
+                                                    struct remed_message *message, size_t *used);
+/* The place behind `at` where a whole record begins, or one too long for these bytes to tell; near
+ * the length when there is none. */
+size_t remed_segment_skip(struct remed_segment_search *search, size_t at);
+/* The place behind `at` where a whole record begins whose offset is `least` to `most`; the length
+ * when there is none. */
+size_t remed_segment_find(struct remed_segment_search *search, size_t at, uint64_t least,
+                          uint64_t most);
 /*
  * Whether the bytes at the end of a segment are the beginning of the record with that offset, and
  * nothing but a beginning: no record that was written whole and whose lengths are damaged since.

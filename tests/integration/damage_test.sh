@@ -75,8 +75,23 @@ grep -q "$last: byte .* are no record" "$work/err" || complain "publish says: $(
 [ "$(wc -c <"$work/more/$last")" = "$size" ] || complain "publish changed the size of $last"
 expect more 1000 "$last: byte "
 
+# A sound record of the transport (offset 1000) whose value is no record.
+cp -a "$work/sound" "$work/value"
+printf '\122\105\122\061\314\155\061\364\350\003\000\000\000\000\000\000\001\000\000\000\001\000\000\000\170\301' >>"$work/value/$last"
+for what in "snapshot" "audit file://$work/sound"; do
+    # shellcheck disable=SC2086 # a command and its argument
+    "$remediate" $what "file://$work/value" >"$work/out" 2>"$work/err"
+    code=$?
+    [ "$code" = 1 ] || complain "value: $what exits with $code"
+    grep -q "value: 1 damaged record left out; the first: offset 1000: " "$work/err" ||
+        complain "value: $what says: $(cat "$work/err")"
+    grep -q '1000 equal' "$work/out" || [ "$(wc -l <"$work/out")" = 1000 ] ||
+        complain "value: $what gives: $(tail -3 "$work/out")"
+done
+
 cp -a "$work/sound" "$work/newer"
-flip "$work/newer/$last" 8 3 # version 2
+printf '\002\000\000\000\257\251\371\207' | # version 2, and its checksum
+    dd of="$work/newer/$last" bs=1 seek=8 conv=notrunc 2>/dev/null
 records 1001 1001 | "$remediate" publish "file://$work/newer" >"$work/out" 2>"$work/err" &&
     complain "publish writes behind a newer version"
 grep -q "$last: version 2" "$work/err" || complain "publish says: $(cat "$work/err")"

@@ -95,9 +95,9 @@ static void test_an_old_header_has_no_checksum(void)
 
 static void test_a_newer_version_is_refused(void)
 {
-    static const uint8_t version = 2;
+    static const uint8_t version[] = {2, 0, 0, 0, 0xaf, 0xa9, 0xf9, 0x87}; /* and its checksum */
     make_three();
-    files_put(THIRD, 8, &version, 1);
+    files_put(THIRD, 8, version, sizeof version);
     CU_ASSERT_EQUAL(files_read(SETTINGS, "begin", &seen), REMED_EUNSUPPORTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(seen.error.message, THIRD ": version 2"));
     CU_ASSERT_EQUAL(seen.count, 228);

@@ -61,7 +61,7 @@ static int fail_to_write(void)
 {
     if (files_write("?compact=0", 0, 10, &error) != 0)
         return -1;
-    files_put(FIRST, 8, "\2", 1); /* a newer version */
+    files_put(FIRST, 8, "\2\0\0\0\xaf\xa9\xf9\x87", 8); /* a newer version */
     if (files_write("?compact=0", 10, 11, &error) != REMED_EUNSUPPORTED)
         return -1;
     return files_read("", "begin", &seen) == REMED_EUNSUPPORTED ? 0 : -1;

@@ -166,8 +166,9 @@ int print_record(FILE *out, const struct remed_record *record)
 struct gathering {
     uint64_t wait; /* ns; UINT64_MAX: for ever */
     struct remed_replica *replica;
-    char *position;        /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
-    uint64_t bad, refused; /* bad: damaged, or not signed as it should be */
+    char *position;                             /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
+    uint64_t bad, refused;                      /* bad: damaged, or not signed as it should be */
+    char first_bad[sizeof(struct remed_error)]; /* the first of them: where and what */
     bool caught_up;
     char *damage; /* DAMAGE_TEXT bytes */
 };
@@ -179,7 +180,8 @@ static void on_message(void *context, const struct remed_message *message)
     int rc = remed_replica_apply_message(gathering->replica, message, real_ns(), &error);
     gathering->refused += rc == REMED_ELIMIT || rc == REMED_ENOMEM;
     if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->bad++ == 0)
-        fail("offset %llu: %s", (unsigned long long)message->offset, error.message);
+        snprintf(gathering->first_bad, sizeof gathering->first_bad, "offset %llu: %.200s",
+                 (unsigned long long)message->offset, error.message);
 }
 
 static void on_caught_up(void *context)
@@ -264,18 +266,31 @@ static bool is_uri(const char *where)
     return length > 1 && where[length] == ':';
 }
 
-/* What was bad in what a replica was given. */
-static int complain(const char *where, const struct remed_replica *replica)
+/* Records that no key has signed are refused with all others: who asks for signatures wants no part
+ * of what somebody changed. */
+static int refuse_unsigned(const char *where, const struct gathering *gathering)
 {
     struct remed_replica_stats stats;
-    remed_replica_stats(replica, &stats, sizeof stats);
-    if (stats.not_signed + stats.unknown_key + stats.altered > 0)
-        fail("%s: refused %llu not signed, %llu signed with unknown keys, %llu altered", where,
-             (unsigned long long)stats.not_signed, (unsigned long long)stats.unknown_key,
-             (unsigned long long)stats.altered);
+    remed_replica_stats(gathering->replica, &stats, sizeof stats);
+    if (stats.not_signed + stats.unknown_key + stats.altered == 0)
+        return EXIT_OK;
+    fail("%s", gathering->first_bad);
+    fail("%s: refused %llu not signed, %llu signed with unknown keys, %llu altered", where,
+         (unsigned long long)stats.not_signed, (unsigned long long)stats.unknown_key,
+         (unsigned long long)stats.altered);
     if (stats.damaged > 0)
         fail("%s: %llu records are damaged", where, (unsigned long long)stats.damaged);
     return EXIT_FAILED;
+}
+
+/* Damaged records are left out, and told as other damage is. */
+static void describe_bad(const char *where, const struct gathering *gathering)
+{
+    size_t length = strlen(gathering->damage);
+    snprintf(gathering->damage + length, DAMAGE_TEXT - length,
+             "%s%.600s: %llu damaged %s left out; the first: %s", length != 0 ? "; " : "", where,
+             (unsigned long long)gathering->bad, gathering->bad == 1 ? "record" : "records",
+             gathering->first_bad);
 }
 
 struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
@@ -303,7 +318,9 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
         code = fail("%s: %llu records found no room; --max-entries makes more", shown,
                     (unsigned long long)gathering.refused);
     if (code == EXIT_OK && gathering.bad > 0)
-        code = complain(shown, gathering.replica);
+        code = refuse_unsigned(shown, &gathering);
+    if (code == EXIT_OK && gathering.bad > 0)
+        describe_bad(shown, &gathering);
     if (code == EXIT_OK)
         return gathering.replica;
     remed_replica_free(gathering.replica);
