@@ -156,8 +156,9 @@ int print_record(FILE *out, const struct remed_record *record)
 {
     static char text[4 * REMED_RECORD_MAX];
     size_t length;
-    if (remed_json_write(record, text, sizeof text, &length) < 0)
-        return fail("a record can't be written as JSON");
+    int rc = remed_json_write(record, text, sizeof text, &length);
+    if (rc < 0)
+        return fail("a record can't be written as JSON: %s", remed_strerror(rc));
     if (fwrite(text, 1, length, out) != length || fputc('\n', out) == EOF)
         return fail("cannot write: %s", strerror(errno));
     return EXIT_OK;
@@ -167,6 +168,8 @@ struct gathering {
     uint64_t wait; /* ns; UINT64_MAX: for ever */
     struct remed_replica *replica;
     char *position;                             /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
+    uint64_t no_memory;                         /* of the refused */
+    uint64_t no_memory;                         /* of the refused */
     uint64_t bad, refused;                      /* bad: damaged, or not signed as it should be */
     char first_bad[sizeof(struct remed_error)]; /* the first of them: where and what */
     bool caught_up;
@@ -179,6 +182,7 @@ static void on_message(void *context, const struct remed_message *message)
     struct remed_error error;
     int rc = remed_replica_apply_message(gathering->replica, message, real_ns(), &error);
     gathering->refused += rc == REMED_ELIMIT || rc == REMED_ENOMEM;
+    gathering->no_memory += rc == REMED_ENOMEM;
     if (rc < 0 && rc != REMED_ELIMIT && rc != REMED_ENOMEM && gathering->bad++ == 0)
         snprintf(gathering->first_bad, sizeof gathering->first_bad, "offset %llu: %.200s",
                  (unsigned long long)message->offset, error.message);
@@ -314,6 +318,9 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
                : is_saved(where) ? gather_saved(&gathering, where)
                                  : gather_stream(&gathering, where);
     shown_uri(where, shown, sizeof shown);
+    if (code == EXIT_OK && gathering.no_memory > 0)
+        code =
+            fail("%s: no memory for %llu records", shown, (unsigned long long)gathering.no_memory);
     if (code == EXIT_OK && gathering.refused > 0)
         code = fail("%s: %llu records found no room; --max-entries makes more", shown,
                     (unsigned long long)gathering.refused);

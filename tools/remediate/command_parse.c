@@ -88,8 +88,9 @@ static void print_json(struct parsing *parsing, const struct remed_record *recor
 {
     static char text[16384];
     size_t length;
-    if (remed_json_write(record, text, sizeof text, &length) < 0) {
-        parsing->code = fail("a record can't be written as JSON");
+    int rc = remed_json_write(record, text, sizeof text, &length);
+    if (rc < 0) {
+        parsing->code = fail("a record can't be written as JSON: %s", remed_strerror(rc));
         return;
     }
     printf("{\"line\":%" PRIu64 ",", parsing->number);

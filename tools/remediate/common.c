@@ -159,6 +159,10 @@ static struct remed_policy *parse(const char *name, const char *text, size_t len
     struct remed_error error;
     if (remed_policy_parse(&policy, NULL, text, length, &error) == 0)
         return policy;
+    if (error.line == 0) {
+        fail("%s: %s", name, error.message);
+        return NULL;
+    }
     fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column, error.message);
     show_place(text, length, &error);
     return NULL;

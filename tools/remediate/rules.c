@@ -42,6 +42,10 @@ static struct remed_log_rules *compile(const char *name, const char *text, size_
     struct remed_error error;
     if (remed_log_rules_parse(&rules, opts, text, length, &error) == 0)
         return rules;
+    if (error.line == 0) {
+        fail("%s: %s", name, error.message);
+        return NULL;
+    }
     fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column, error.message);
     show_place(text, length, &error);
     return NULL;
