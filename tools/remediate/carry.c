@@ -169,7 +169,6 @@ struct gathering {
     struct remed_replica *replica;
     char *position;                             /* REMED_SNAPSHOT_POSITION_MAX + 1 bytes, or NULL */
     uint64_t no_memory;                         /* of the refused */
-    uint64_t no_memory;                         /* of the refused */
     uint64_t bad, refused;                      /* bad: damaged, or not signed as it should be */
     char first_bad[sizeof(struct remed_error)]; /* the first of them: where and what */
     bool caught_up;
