@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define LEAST_RECORD (REMED_SEGMENT_RECORD + 1u)
+#define MEMORY (sizeof(struct remed_segment_search) + REMED_SEGMENT_WINDOW)
 
 /* A segment as it is scanned, through a window on it. */
 struct scan {
@@ -20,13 +21,13 @@ struct scan {
     uint8_t *window;
     uint64_t begin; /* file offset of the window */
     size_t held;
-    uint64_t first;       /* the segment's, by name */
-    uint64_t good;        /* behind the last whole record */
-    uint64_t next_offset; /* behind the last whole record's */
-    uint64_t damaged;     /* bytes that are no record, with records behind them */
-    uint64_t place;       /* of the first of them */
-    bool is_torn;         /* what lies behind `good` is the beginning of a record */
-    struct remed_segment_search search;
+    uint64_t first;                      /* the segment's, by name */
+    uint64_t good;                       /* behind the last whole record */
+    uint64_t next_offset;                /* behind the last whole record's */
+    uint64_t damaged;                    /* bytes that are no record, with records behind them */
+    uint64_t place;                      /* of the first of them */
+    bool is_torn;                        /* what lies behind `good` is the beginning of a record */
+    struct remed_segment_search *search; /* the window is behind it, in one allocation */
 };
 
 /* Reads on until the window is full: 1; 0 at the end of the file; -1 with errno. */
@@ -66,11 +67,11 @@ static void keep(struct scan *scan, uint64_t begin, size_t used, uint64_t offset
 static size_t scan_window(struct scan *scan, bool is_last)
 {
     size_t at = 0, used;
-    remed_segment_search_begin(&scan->search, scan->crc, scan->window, scan->held);
+    remed_segment_search_begin(scan->search, scan->crc, scan->window, scan->held);
     while (at < scan->held) {
         struct remed_message message;
         enum remed_segment_result result =
-            remed_segment_search_read(&scan->search, at, &message, &used);
+            remed_segment_search_read(scan->search, at, &message, &used);
         if (result == REMED_SEGMENT_OK && remed_segment_can_hold(scan->first, message.offset)) {
             keep(scan, scan->begin + at, used, message.offset);
             at += used;
@@ -81,7 +82,7 @@ static size_t scan_window(struct scan *scan, bool is_last)
         if (is_last && scan->begin + at == scan->good)
             scan->is_torn = remed_segment_is_torn(scan->crc, scan->window + at, scan->held - at,
                                                   scan->next_offset);
-        at = remed_segment_skip(&scan->search, at);
+        at = remed_segment_skip(scan->search, at);
     }
     return at;
 }
@@ -172,12 +173,13 @@ static int scan_segment(struct remed_recovery *recovery, const struct remed_crc 
     int rc = check_header(recovery, (uint64_t)status.st_size, path, &scan, error);
     if (rc < 0)
         return rc;
-    scan.window = remed_allocate(allocator, REMED_SEGMENT_WINDOW);
-    if (scan.window == NULL)
+    scan.search = remed_allocate(allocator, MEMORY);
+    if (scan.search == NULL)
         return remed_error_set(error, REMED_ENOMEM, "file: no memory to look at %.150s", path);
+    scan.window = (uint8_t *)(scan.search + 1);
     rc = scan_records(&scan);
     int number = errno;
-    remed_release(allocator, scan.window, REMED_SEGMENT_WINDOW);
+    remed_release(allocator, scan.search, MEMORY);
     errno = number;
     if (rc < 0)
         return fail_recovery(error, REMED_EIO, path, recovery->first, "read");
