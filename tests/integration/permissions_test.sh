@@ -80,6 +80,24 @@ for name in r/thesis.tmp r/compaction.tmp r/notes.log r/.hidden s/thesis.tmp s/f
     [ "$(cat "$work/0022/$name" 2>/dev/null)" = mine ] || fail "$name is gone"
 done
 
+echo "a sample goes through no link, and into no pipe"
+echo mine >"$work/victim"
+chmod 0644 "$work/victim"
+ln -s "$work/victim" "$work/link"
+ln -s "$work/none" "$work/dangling"
+ln "$work/victim" "$work/second"
+mkfifo "$work/pipe"
+for name in link dangling second pipe input; do
+    code=0
+    echo nonsense | timeout 10 "$remediate" listen - --rules conntrack --unmatched "$work/$name" "file://$work/u" \
+        >/dev/null 2>"$work/err" || code=$?
+    [ $code = 1 ] || fail "$name: exit $code: $(cat "$work/err")"
+    grep -q "$work/$name: " "$work/err" || fail "$name: no cause: $(cat "$work/err")"
+done
+[ "$(cat "$work/victim")" = mine ] || fail "the file that a link leads to is written to"
+[ "$(stat -c %a "$work/victim")" = 644 ] || fail "the file that a link leads to has another mode"
+[ ! -e "$work/none" ] || fail "the file that a link leads to is made"
+
 if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
     echo "left out: another user, as this is not root or setpriv is missing"
     exit 0

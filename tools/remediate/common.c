@@ -129,7 +129,7 @@ void show_place(const char *text, size_t length, const struct remed_error *error
     int shown = (int)((stop != NULL ? stop : end) - line);
     if (error->line == 0 || shown > 200)
         return;
-    fprintf(stderr, "  %.*s\n  ", shown, line);
+    say_bare("  %.*s\n  ", shown, line); /* an argument may be the text */
     for (uint32_t i = 1; i < error->column; i++)
         fputc(i <= (uint32_t)shown && line[i - 1] == '\t' ? '\t' : ' ', stderr);
     fputs("^\n", stderr);
@@ -159,7 +159,7 @@ static struct remed_policy *parse(const char *name, const char *text, size_t len
     struct remed_error error;
     if (remed_policy_parse(&policy, NULL, text, length, &error) == 0)
         return policy;
-    fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column, error.message);
+    say_bare("%s:%u:%u: %s\n", name, error.line, error.column, error.message);
     show_place(text, length, &error);
     return NULL;
 }
@@ -171,7 +171,12 @@ struct remed_policy *load_policy(const char *argument)
         return NULL;
     }
     FILE *file = strcmp(argument, "-") == 0 ? stdin : fopen(argument, "rb");
-    /* What is no file and could be no file's name either is the text itself. */
+    /* What is no file and could be no file's name either is the text itself. No policy has an '@',
+     * but a URI with a slash too few has, behind its password. */
+    if (file == NULL && strchr(argument, '@') != NULL) {
+        fail("%s: is no policy and no file with one", argument);
+        return NULL;
+    }
     if (file == NULL && strpbrk(argument, ": \n;") != NULL)
         return parse("policy", argument, strlen(argument));
     if (file == NULL) {

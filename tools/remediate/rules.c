@@ -42,7 +42,7 @@ static struct remed_log_rules *compile(const char *name, const char *text, size_
     struct remed_error error;
     if (remed_log_rules_parse(&rules, opts, text, length, &error) == 0)
         return rules;
-    fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column, error.message);
+    say_bare("%s:%u:%u: %s\n", name, error.line, error.column, error.message);
     show_place(text, length, &error);
     return NULL;
 }
