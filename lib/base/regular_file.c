@@ -25,7 +25,7 @@ static int code_of(int number)
 
 static int refuse_other(const char *path, const char *who, struct remed_error *error)
 {
-    return remed_error_set(error, REMED_EPERM, "%s%s: not a regular file", who, path);
+    return remed_error_set(error, REMED_EINVAL, "%s%s: not a regular file", who, path);
 }
 
 int remed_regular_open(const char *path, const char *who, struct remed_error *error)
@@ -37,6 +37,8 @@ int remed_regular_open(const char *path, const char *who, struct remed_error *er
         return fd;
     if (fd >= 0)
         close(fd);
+    if (number == 0 && S_ISDIR(status.st_mode))
+        number = EISDIR;
     if (number == 0 || number == ENXIO) /* ENXIO: a socket, or a device that is not there */
         return refuse_other(path, who, error);
     return remed_error_set(error, code_of(number), "%s%s: %s", who, path, strerror(number));

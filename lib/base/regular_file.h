@@ -13,12 +13,13 @@
 
 /*
  * Opens a regular file for reading. Errors read "WHOPATH: why", so `who` is "" or ends in ": ".
- * Returns the descriptor, or REMED_ENOENT, REMED_EPERM, REMED_EIO.
+ * Returns the descriptor, or REMED_ENOENT, REMED_EPERM, REMED_EIO (a folder, too), REMED_EINVAL: it is
+ * no regular file.
  */
 int remed_regular_open(const char *path, const char *who, struct remed_error *error);
 
 /* For a name that a library opens: 0 when it is one, a folder, or not there, which that tells; else
- * REMED_EPERM. */
+ * REMED_EINVAL. */
 int remed_regular_check(const char *path, const char *who, struct remed_error *error);
 
 #endif

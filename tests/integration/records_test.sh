@@ -192,7 +192,7 @@ through "cat '$work/snapshot'" "$remediate" audit "$work/pipe" "$work/pipe2" -q 
 wait
 through "cat '$work/snapshot'" "$remediate" audit "$work/pipe" - -q <"$work/snapshot" | grep -q 'state match 100.0000 %'
 "$remediate" audit "$work/snapshot" - <"$work/digest" | grep -q 'of 4096 leaves 0 differ'
-cat "$work/digest" | "$remediate" audit "$work/snapshot" - | grep -q 'of 4096 leaves 0 differ'
+head -n 5000 "$work/digest" | "$remediate" audit "$work/snapshot" - | grep -q 'of 4096 leaves 0 differ'
 head -n 3 "$work/snapshot" | (sleep 0.2; "$remediate" snapshot /dev/fd/3 3<&0 </dev/null >"$work/through")
 same 3 "$(wc -l <"$work/through")"
 : | (sleep 0.2; timeout 10 "$remediate" snapshot /dev/fd/3 3<&0 </dev/null >"$work/through")
@@ -225,8 +225,11 @@ echo "pipes in the place of keys, passwords and settings are refused at once"
 refused_pipe() {
     code=0
     timeout 10 "$remediate" "$@" </dev/null >/dev/null 2>"$work/error" || code=$?
-    [ $code = 1 ] && grep -q "$work/pipe: not a regular file" "$work/error" ||
-        { echo "exit $code of: $*"; cat "$work/error"; exit 1; }
+    if [ $code != 1 ] || ! grep -q "$work/pipe: not a regular file" "$work/error"; then
+        echo "exit $code of: $*"
+        cat "$work/error"
+        exit 1
+    fi
 }
 printf 'x\n' >"$work/cert"
 refused_pipe publish "file://$work/k" --sign "$work/pipe"
