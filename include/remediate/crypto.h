@@ -76,11 +76,11 @@ REMED_API int remed_keyring_parse(struct remed_keyring *keyring, const char *tex
 /**
  * Reads a file of keys, as remed_keyring_parse() does. Call it again when the file has changed. A file
  * is refused that others than its owner may read or write, or whose owner is neither this process's
- * user nor root. Blocks while it reads.
+ * user nor root; a pipe or a device is refused as well. Blocks while it reads.
  * @param keyring not NULL; unchanged on failure
  * @param path of the file; not NULL
  * @param error filled on failure; line and column are 0 when the file itself is at fault; may be NULL
- * @return as remed_keyring_parse(); ::REMED_ENOENT; ::REMED_EPERM when it is refused or may not be
+ * @return as remed_keyring_parse(), ::REMED_EINVAL also for a pipe or a device; ::REMED_ENOENT; ::REMED_EPERM when it is refused or may not be
  *         read; ::REMED_ELIMIT for more than 256 KiB; ::REMED_EIO
  */
 REMED_API int remed_keyring_load(struct remed_keyring *keyring, const char *path,

@@ -68,7 +68,8 @@ struct remed_listener_opts {
     size_t size;              /**< sizeof this struct, set by the init function */
     uint32_t max_line;        /**< longest line, 480 bytes to 1 MiB; default 65,536 */
     uint32_t max_connections; /**< most at a time, 1 to 65,536; default 1,024. Lowered, which the log
-                                   hook hears of, to what the limit of descriptors has room for */
+                                   hook hears of, to what the limit of descriptors has room for
+                                   beside those that are open when the listener is made */
     uint32_t max_sources;     /**< most senders told apart, 1 to 2^20; default 1,024. When there are
                                    more, the one not heard for the longest joins the others */
     uint32_t by_host;         /**< 1: a sender is the host that a line names, as behind a relay;
@@ -81,7 +82,8 @@ struct remed_listener_opts {
                                    can't be read now */
     uint32_t max_per_address; /**< most connections of one address at a time (IPv4 /32, IPv6 /64, on
                                    local sockets a user); 0, the default: an eighth of
-                                   @c max_connections, 16 at least */
+                                   @c max_connections, 16 at least; but at most half of them where the
+                                   limit of descriptors has lowered these */
     uint32_t reserved;        /**< zero */
     const struct remed_entropy *entropy; /**< where the secret comes from when @c seed is zeros; used
                                               while the listener is made; NULL: the system's */

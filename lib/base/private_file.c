@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* A 32-bit target without large files fails to list and to stat on some file systems. */
@@ -52,11 +53,31 @@ static bool take_back(int fd, const struct stat *status, bool writes)
     return (status->st_mode & 0077) == 0 || (errno == EROFS && !writes);
 }
 
+/* Root looks into another user's folder, whoever else writes there, and makes nothing in it then.
+ */
+static bool is_open_elsewhere(const struct stat *status)
+{
+    return geteuid() == 0 && status->st_uid != 0 && (status->st_mode & 0022) != 0;
+}
+
+static bool may_make_in(int folder)
+{
+    struct stat status;
+    return folder == AT_FDCWD || fstat(folder, &status) < 0 || !is_open_elsewhere(&status);
+}
+
 int remed_private_open(int folder, const char *name, int flags, const char *who,
                        struct remed_error *error)
 {
     struct stat status;
     bool makes = (flags & O_CREAT) != 0;
+    if (makes && !may_make_in(folder)) {
+        errno = EACCES;
+        return remed_error_set(error, REMED_EPERM,
+                               "%s: cannot make %s: others may write to its folder, which belongs "
+                               "to another user; chmod go-w it",
+                               who, name);
+    }
     /* O_NONBLOCK: a pipe in the place of a file must not hold us up; a file does not know it. */
     int all = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (makes ? O_NOFOLLOW : 0);
     int fd = openat(folder, name, all, 0600);
@@ -64,6 +85,8 @@ int remed_private_open(int folder, const char *name, int flags, const char *who,
         int number = errno;
         remed_error_set(error, code_of(number), "%s: cannot open %s: %s", who, name,
                         strerror(number));
+        if (fd >= 0 && (flags & O_EXCL) != 0) /* made by this call, and of no use to anybody */
+            (void)unlinkat(folder, name, 0);
         return fd < 0 ? code_of(number) : refuse(fd, code_of(number), number);
     }
     if (!S_ISREG(status.st_mode)) {
@@ -82,6 +105,23 @@ int remed_private_open(int folder, const char *name, int flags, const char *who,
         return refuse(fd, REMED_EPERM, number);
     }
     return fd;
+}
+
+/* A umask may have taken the owner's rights to a new folder as well, so that it can't be opened.
+ * What is not the folder that was made, as somebody put something in its place, is left alone. */
+static int give_rights(const char *path, const char *who, struct remed_error *error)
+{
+    struct stat status;
+    if (lstat(path, &status) < 0)
+        return remed_error_set(error, code_of(errno), "%s: %s: %s", who, path, strerror(errno));
+    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+        return remed_error_set(error, REMED_EPERM, "%s: %s is not the folder that was made", who,
+                               path);
+    if ((status.st_mode & 0777) == 0700 || fchmodat(AT_FDCWD, path, 0700, 0) == 0)
+        return 0;
+    int number = errno;
+    rmdir(path);
+    return remed_error_set(error, REMED_EPERM, "%s: %s: %s", who, path, strerror(number));
 }
 
 /* Empty, or with the lock of a repository. */
@@ -106,6 +146,13 @@ static bool is_repository(int folder)
     return empty;
 }
 
+/* Nobody writes there, whatever its modes say. */
+static bool is_read_only(int fd)
+{
+    struct statvfs system;
+    return fstatvfs(fd, &system) == 0 && (system.f_flag & ST_RDONLY) != 0;
+}
+
 static int check_folder(int fd, const char *path, const char *who, struct remed_error *error)
 {
     struct stat status;
@@ -113,7 +160,7 @@ static int check_folder(int fd, const char *path, const char *who, struct remed_
         return remed_error_set(error, REMED_EIO, "%s: %s: %s", who, path, strerror(errno));
     if (!may_use(&status, false))
         return remed_error_set(error, REMED_EPERM, "%s: %s belongs to another user", who, path);
-    if ((status.st_mode & 0022) == 0)
+    if ((status.st_mode & 0022) == 0 || is_open_elsewhere(&status) || is_read_only(fd))
         return 0;
     bool can_take = (status.st_mode & S_ISVTX) == 0 && status.st_uid == geteuid();
     if (can_take && is_repository(fd) && fchmod(fd, 0700) == 0)
@@ -145,14 +192,13 @@ int remed_private_folder(const char *path, const char *who, struct remed_error *
     if (!made && errno != EEXIST)
         return remed_error_set(error, code_of(errno), "%s: cannot make %s: %s", who, path,
                                strerror(errno));
+    int rc = made ? give_rights(path, who, error) : 0;
+    if (rc < 0)
+        return rc;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return remed_error_set(error, code_of(errno), "%s: %s: %s", who, path, strerror(errno));
-    int rc = 0;
-    if (made && fchmod(fd, 0700) < 0) /* a umask may have taken the owner's rights as well */
-        rc = remed_error_set(error, REMED_EPERM, "%s: %s: %s", who, path, strerror(errno));
-    if (rc == 0)
-        rc = check_folder(fd, path, who, error);
+    rc = check_folder(fd, path, who, error);
     if (rc == 0 && made)
         rc = sync_parent(fd, path, who, error);
     if (rc < 0) {

@@ -24,7 +24,9 @@ int remed_private_open(int folder, const char *name, int flags, const char *who,
 /*
  * Opens a folder, and makes it with mode 0700 when it is not there. One that others may write to is
  * taken back when it is this user's and nothing but a repository (empty, or with a `lock`), else
- * refused with the remedy: who can write there can put other files in the place of ours.
+ * refused with the remedy: who can write there can put other files in the place of ours. One on a
+ * read-only file system is as it is; and root may read that of another user, but
+ * remed_private_open() makes nothing in it.
  * Returns the descriptor, or REMED_ENOENT, REMED_EPERM, REMED_EIO.
  */
 int remed_private_folder(const char *path, const char *who, struct remed_error *error);

@@ -84,6 +84,15 @@ static bool is_port(const char *text, size_t length)
     return length > 0 && length <= 5;
 }
 
+/* What stands in brackets: digits of IPv6 with their colons. A zone that has more is not shown. */
+static bool is_address(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (remed_hex_digit(text[i]) < 0 && (text[i] == '\0' || strchr(":.%", text[i]) == NULL))
+            return false;
+    return memchr(text, ':', length) != NULL;
+}
+
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -119,7 +128,7 @@ static size_t host_name_length(const char *text, size_t length)
     bool bracket = length > 0 && *text == '[';
     const char *stop = memchr(text, bracket ? ']' : ':', length);
     if (bracket)
-        return stop != NULL && is_plain(text + 1, (size_t)(stop - text - 1), ":.%")
+        return stop != NULL && is_address(text + 1, (size_t)(stop - text - 1))
                    ? (size_t)(stop + 1 - text)
                    : 0;
     size_t name = stop != NULL ? (size_t)(stop - text) : length;

@@ -80,6 +80,24 @@ for name in r/thesis.tmp r/compaction.tmp r/notes.log r/.hidden s/thesis.tmp s/f
     [ "$(cat "$work/0022/$name" 2>/dev/null)" = mine ] || fail "$name is gone"
 done
 
+echo "a sample goes through no link, and into no pipe"
+echo mine >"$work/victim"
+chmod 0644 "$work/victim"
+ln -s "$work/victim" "$work/link"
+ln -s "$work/none" "$work/dangling"
+ln "$work/victim" "$work/second"
+mkfifo "$work/pipe"
+for name in link dangling second pipe input; do
+    code=0
+    echo nonsense | timeout 10 "$remediate" listen - --rules conntrack --unmatched "$work/$name" "file://$work/u" \
+        >/dev/null 2>"$work/err" || code=$?
+    [ $code = 1 ] || fail "$name: exit $code: $(cat "$work/err")"
+    grep -q "$work/$name: " "$work/err" || fail "$name: no cause: $(cat "$work/err")"
+done
+[ "$(cat "$work/victim")" = mine ] || fail "the file that a link leads to is written to"
+[ "$(stat -c %a "$work/victim")" = 644 ] || fail "the file that a link leads to has another mode"
+[ ! -e "$work/none" ] || fail "the file that a link leads to is made"
+
 if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
     echo "left out: another user, as this is not root or setpriv is missing"
     exit 0
@@ -103,3 +121,62 @@ code=0
 echo "$record" | "$remediate" publish "file://$work/theirs" >/dev/null 2>"$work/err" || code=$?
 [ $code = 1 ] || fail "exit $code: $(cat "$work/err")"
 grep -q "another user" "$work/err" || fail "no cause: $(cat "$work/err")"
+
+if ! stranger "$remediate" --version >/dev/null 2>&1; then
+    echo "left out: another user as the one who runs the command, as he can't reach it"
+    exit 0
+fi
+echo "a new folder under a umask without the owner's rights, for who is not root"
+mkdir -m 0777 "$work/public"
+for mask in 0777 0700 0377; do
+    echo "$record" | (
+        umask $mask
+        stranger "$remediate" publish "file://$work/public/d$mask"
+    ) >/dev/null 2>"$work/err" || fail "umask $mask: $(cat "$work/err")"
+    [ "$(stat -c %a "$work/public/d$mask")" = 700 ] || fail "umask $mask: mode $(stat -c %a "$work/public/d$mask")"
+done
+
+echo "root reads what others may write to and another user has, and does not write there"
+chmod 0775 "$work/public/d0777"
+"$remediate" watch "file://$work/public/d0777" --from begin --once 2>"$work/err" | grep -q '"x"' ||
+    fail "not read: $(cat "$work/err")"
+code=0
+echo "$record" | "$remediate" publish "file://$work/public/d0777" >/dev/null 2>"$work/err" || code=$?
+[ $code = 1 ] || fail "exit $code: $(cat "$work/err")"
+grep -q "another user" "$work/err" || fail "no cause: $(cat "$work/err")"
+rm "$work/public/d0777/lock"
+code=0
+echo "$record" | "$remediate" publish "file://$work/public/d0777" >/dev/null 2>"$work/err" || code=$?
+[ $code = 1 ] || fail "exit $code: $(cat "$work/err")"
+grep -q "another user" "$work/err" || fail "no cause: $(cat "$work/err")"
+[ ! -e "$work/public/d0777/lock" ] || fail "root made a lock in it"
+
+echo "a state in a folder that is written to and not read"
+mkdir -m 0700 "$work/public/drop"
+chown 65534 "$work/public/drop"
+chmod 0300 "$work/public/drop"
+cp "$work/input/log" "$work/public/log"
+setpriv --reuid 65534 --regid 65534 --clear-groups -- "$remediate" listen \
+    "file://$work/public/log?from=begin&state=$work/public/drop/state&poll=10ms" --rules conntrack "file://$work/public/from" \
+    >/dev/null 2>"$work/err" &
+listen=$!
+for _ in $(seq 100); do
+    [ ! -e "$work/public/drop/state" ] || break
+    sleep 0.05
+done
+kill -TERM $listen
+wait $listen || fail "exit $?: $(cat "$work/err")"
+[ -e "$work/public/drop/state" ] || fail "no state: $(cat "$work/err")"
+if grep -q "cannot write" "$work/err"; then fail "$(cat "$work/err")"; fi
+
+echo "a repository on a read-only file system, whatever its modes"
+if command -v unshare >/dev/null && unshare -m true 2>/dev/null; then
+    mkdir "$work/medium"
+    # shellcheck disable=SC2016 # the inner shell's
+    unshare -m sh -eu -c 'mount -t tmpfs none "$1"; cp -r "$2" "$1/r"; chmod 0777 "$1/r"; mount -o remount,ro "$1"
+        "$3" watch "file://$1/r" --from begin --once | grep -q "\"x\""
+        ! echo "$4" | "$3" publish "file://$1/r" >/dev/null 2>&1' sh "$work/medium" "$work/0022/r" "$remediate" "$record" \
+        2>"$work/err" || fail "not read: $(cat "$work/err")"
+else
+    echo "left out: no name spaces of mounts"
+fi

@@ -170,6 +170,83 @@ code=0
 "$remediate" audit one 2>/dev/null || code=$?
 same 2 "$code"
 
+echo "pipes in the place of files of records are read once, also those whose writer has gone"
+mkfifo "$work/pipe" "$work/pipe2"
+# through WRITER COMMAND...: the command, while the writer writes to the pipe.
+through() {
+    sh -c "$1" >"$work/pipe" &
+    shift
+    timeout 20 "$@" || { wait; return 1; }
+    wait $!
+}
+"$remediate" snapshot "$work/snapshot" --digest >"$work/digest"
+through "cat '$work/snapshot'" "$remediate" snapshot "$work/pipe" >"$work/through"
+same 5000 "$(wc -l <"$work/through")"
+through "cat '$work/snapshot'" "$remediate" audit "$work/snapshot" "$work/pipe" -q | grep -q 'state match 100.0000 %'
+through "cat '$work/snapshot'" "$remediate" audit "$work/pipe" "$work/snapshot" -q | grep -q 'state match 100.0000 %'
+through "cat '$work/digest'" "$remediate" audit "$work/snapshot" "$work/pipe" | grep -q 'of 4096 leaves 0 differ'
+through "head -c 5 '$work/digest'; sleep 0.3; tail -c +6 '$work/digest'" \
+    "$remediate" audit "$work/snapshot" "$work/pipe" | grep -q 'of 4096 leaves 0 differ'
+cat "$work/snapshot" >"$work/pipe2" &
+through "cat '$work/snapshot'" "$remediate" audit "$work/pipe" "$work/pipe2" -q | grep -q 'state match 100.0000 %'
+wait
+through "cat '$work/snapshot'" "$remediate" audit "$work/pipe" - -q <"$work/snapshot" | grep -q 'state match 100.0000 %'
+"$remediate" audit "$work/snapshot" - <"$work/digest" | grep -q 'of 4096 leaves 0 differ'
+head -n 5000 "$work/digest" | "$remediate" audit "$work/snapshot" - | grep -q 'of 4096 leaves 0 differ'
+head -n 3 "$work/snapshot" | (sleep 0.2; "$remediate" snapshot /dev/fd/3 3<&0 </dev/null >"$work/through")
+same 3 "$(wc -l <"$work/through")"
+: | (sleep 0.2; timeout 10 "$remediate" snapshot /dev/fd/3 3<&0 </dev/null >"$work/through")
+same 0 "$(wc -l <"$work/through")"
+code=0
+through "echo nonsense" "$remediate" snapshot "$work/pipe" >/dev/null 2>&1 || code=$?
+same 1 "$code"
+
+echo "one that nobody writes to is told of, and left on a signal"
+for signal in INT TERM; do
+    for command in "snapshot $work/pipe" "audit $work/snapshot $work/pipe" "audit $work/pipe $work/snapshot"; do
+        for open in no yes; do
+            [ $open = no ] || exec 9<>"$work/pipe"
+            # shellcheck disable=SC2086 # words of a command
+            timeout -k 1 -s KILL 20 "$remediate" $command >/dev/null 2>"$work/error" 9<&- &
+            run=$!
+            sleep 0.5
+            [ $signal$open != TERMno ] || sleep 2.5
+            pkill -$signal -P $run
+            code=0
+            wait $run || code=$?
+            [ $open = no ] || exec 9<&-
+            same "1 interrupted" "$code $(grep -o 'interrupted' "$work/error")"
+            [ $signal$open != TERMno ] || grep -q 'waits for somebody to write' "$work/error"
+        done
+    done
+done
+
+echo "pipes in the place of keys, passwords and settings are refused at once"
+refused_pipe() {
+    code=0
+    timeout 10 "$remediate" "$@" </dev/null >/dev/null 2>"$work/error" || code=$?
+    if [ $code != 1 ] || ! grep -q "$work/pipe: not a regular file" "$work/error"; then
+        echo "exit $code of: $*"
+        cat "$work/error"
+        exit 1
+    fi
+}
+printf 'x\n' >"$work/cert"
+refused_pipe publish "file://$work/k" --sign "$work/pipe"
+refused_pipe watch "file://$work/a" --verify "$work/pipe"
+refused_pipe snapshot "file://$work/a" --verify "$work/pipe"
+refused_pipe listen - --rules conntrack "file://$work/k" --sign "$work/pipe"
+refused_pipe listen "syslog+tls://127.0.0.1:0?cert=$work/pipe" --rules conntrack "file://$work/k"
+refused_pipe listen "syslog+tls://127.0.0.1:0?cert=$work/cert&key=$work/pipe" --rules conntrack "file://$work/k"
+refused_pipe listen "syslog+tls://127.0.0.1:0?cert=$work/cert&cafile=$work/pipe" --rules conntrack "file://$work/k"
+refused_pipe listen - --rules conntrack --unmatched "$work/pipe" "file://$work/k"
+    refused_pipe publish "redis://127.0.0.1:1/s?password_file=$work/pipe"
+    for name in cafile "cert=$work/cert&key" "key=$work/cert&cert"; do
+        refused_pipe publish "rediss://127.0.0.1:1/s?$name=$work/pipe"
+    done
+    refused_pipe publish "kafka://127.0.0.1:1/t?properties=$work/pipe"
+    refused_pipe publish "kafka://127.0.0.1:1/t?security.protocol=SSL&ssl.ca.location=$work/pipe"
+
 echo "a watch that is interrupted tells its position, and another goes on from there"
 "$remediate" watch "file://$work/a" --from begin >"$work/seen" 2>"$work/position" &
 watch=$!

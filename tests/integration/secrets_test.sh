@@ -129,6 +129,8 @@ for uri in "redis://bob:$secret@$h/s" "kafka://$h:9/t?sasl.password=$secret"; do
         call "$command" --epoch "$uri" x
         call "$command" --max-entries "$uri" x
         call "$command" --leaves "$uri" x
+        call "$command" --leaves "@$uri" - -
+        call "$command" "--leaves=@$uri" - -
         call "$command" --key "$uri" x
     done
     for command in check print explain presets; do
@@ -137,6 +139,27 @@ for uri in "redis://bob:$secret@$h/s" "kafka://$h:9/t?sasl.password=$secret"; do
     call "$uri"
     call rules check "$uri"
     call watch "file://$work/none?x=$secret"
+done
+
+echo "where a URI is read as something else"
+for uri in "redis:/bob:$secret@$h/s" "redis//bob:$secret@$h/s" "redis:bob:$secret@$h/s" "redis//$secret@$h" "$secret@$h:1" \
+    "any; redis:/bob:$secret@$h/s" "redis://[$secret]:1/s" "redis://[$secret]/s" "redis://[::1%$secret]:1/s"; do
+    for command in check print explain presets; do
+        call policy "$command" "$uri"
+    done
+    call rules check "$uri"
+    call parse --rules "$uri" -
+    call listen - --rules "$uri" "file://$work/x"
+    call mirror --filter "$uri" -i lo
+    call watch "$uri" --policy "$uri"
+    call publish "$uri" --filter "$uri"
+    call audit --leaves "@$uri" - -
+    call snapshot "$uri"
+done
+for kind in syslog syslog+tcp; do
+    call listen "$kind://bob:$secret" --rules conntrack "file://$work/x"
+    call listen "$kind://$h:$secret" --rules conntrack "file://$work/x"
+    call listen "$kind://[::1]:$secret" --rules conntrack "file://$work/x"
 done
 
 echo "in files of keys"

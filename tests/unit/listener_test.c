@@ -239,7 +239,8 @@ static void test_positions(void)
 
 static void test_damaged_position(void)
 {
-    static const char *const damaged[] = {"", "x", "remediate-position 1 1 2", "\n\n",
+    static const char *const damaged[] = {"", "remediate-position ", "remediate-position 1 1 2",
+                                          "remediate-position x\n\n",
                                           "remediate-position 1 1 2 3 4 999\n"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
         FILE *file = fopen(state, "w");

@@ -8,6 +8,7 @@
 #include "carry.h"
 #include "keys.h"
 #include "leaves.h"
+#include "pipe_input.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -155,13 +156,15 @@ static int audit(const char *first, const char *second, uint32_t max_entries,
 {
     static char damage[2][DAMAGE_TEXT];
     int code = EXIT_FAILED;
-    struct remed_replica *b = NULL;
-    struct remed_replica *a =
-        gather_replica(first, max_entries, mac, telling->wait, NULL, damage[0]);
-    bool by_digest = digest_is_file(second);
-    if (a != NULL && !by_digest)
+    struct remed_replica *a = NULL, *b = NULL;
+    first = pipe_as_input(first);
+    if (first != NULL)
+        a = gather_replica(first, max_entries, mac, telling->wait, NULL, damage[0]);
+    second = a != NULL ? pipe_as_input(second) : NULL;
+    bool by_digest = second != NULL && digest_is_file(second);
+    if (second != NULL && !by_digest)
         b = gather_replica(second, max_entries, mac, telling->wait, NULL, damage[1]);
-    if (a != NULL && by_digest)
+    if (by_digest)
         code = audit_digest(a, second, telling);
     else if (b != NULL)
         code = audit_replicas(a, b, telling);

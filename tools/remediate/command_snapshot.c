@@ -7,6 +7,7 @@
 #include "carry.h"
 #include "keys.h"
 #include "leaves.h"
+#include "pipe_input.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -76,8 +77,11 @@ static int take(const struct snapshot *snapshot, const char *uri, const struct r
 {
     static char position[REMED_SNAPSHOT_POSITION_MAX + 1];
     static char damage[DAMAGE_TEXT];
-    struct remed_replica *replica =
-        gather_replica(uri, (uint32_t)snapshot->max_entries, mac, snapshot->wait, position, damage);
+    struct remed_replica *replica = NULL;
+    uri = pipe_as_input(uri);
+    if (uri != NULL)
+        replica = gather_replica(uri, (uint32_t)snapshot->max_entries, mac, snapshot->wait,
+                                 position, damage);
     int code = EXIT_OK;
     if (replica == NULL)
         return EXIT_FAILED;

@@ -129,7 +129,7 @@ void show_place(const char *text, size_t length, const struct remed_error *error
     int shown = (int)((stop != NULL ? stop : end) - line);
     if (error->line == 0 || shown > 200)
         return;
-    fprintf(stderr, "  %.*s\n  ", shown, line);
+    say_bare("  %.*s\n  ", shown, line); /* an argument may be the text */
     for (uint32_t i = 1; i < error->column; i++)
         fputc(i <= (uint32_t)shown && line[i - 1] == '\t' ? '\t' : ' ', stderr);
     fputs("^\n", stderr);
@@ -163,7 +163,7 @@ static struct remed_policy *parse(const char *name, const char *text, size_t len
         fail("%s: %s", name, error.message);
         return NULL;
     }
-    fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column, error.message);
+    say_bare("%s:%u:%u: %s\n", name, error.line, error.column, error.message);
     show_place(text, length, &error);
     return NULL;
 }
@@ -175,7 +175,12 @@ struct remed_policy *load_policy(const char *argument)
         return NULL;
     }
     FILE *file = strcmp(argument, "-") == 0 ? stdin : fopen(argument, "rb");
-    /* What is no file and could be no file's name either is the text itself. */
+    /* What is no file and could be no file's name either is the text itself. No policy has an '@',
+     * but a URI with a slash too few has, behind its password. */
+    if (file == NULL && strchr(argument, '@') != NULL) {
+        fail("%s: is no policy and no file with one", argument);
+        return NULL;
+    }
     if (file == NULL && strpbrk(argument, ": \n;") != NULL)
         return parse("policy", argument, strlen(argument));
     if (file == NULL) {

@@ -2,6 +2,8 @@
 /* The leaves of leaves.h. Threads: one. */
 #include "leaves.h"
 
+#include "pipe_input.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -184,7 +186,9 @@ void digest_print(const struct remed_replica *replica)
 bool digest_is_file(const char *path)
 {
     char begin[sizeof TITLE] = "";
-    FILE *file = strcmp(path, "-") != 0 ? fopen(path, "r") : NULL;
+    if (strcmp(path, "-") == 0)
+        return input_begins_with(TITLE);
+    FILE *file = fopen(path, "r");
     bool is = file != NULL && fgets(begin, sizeof begin, file) != NULL && strcmp(begin, TITLE) == 0;
     if (file != NULL)
         fclose(file);
@@ -249,13 +253,15 @@ static bool read_lines(FILE *file, const char *path, struct digest *digest)
 
 bool digest_read(const char *path, struct digest *digest)
 {
-    FILE *file = fopen(path, "r");
+    bool input = strcmp(path, "-") == 0;
+    FILE *file = input ? stdin : fopen(path, "r");
     memset(digest, 0, sizeof *digest);
     if (file == NULL) {
         fail("%s: %s", path, strerror(errno));
         return false;
     }
     bool right = read_lines(file, path, digest);
-    fclose(file);
+    if (!input)
+        fclose(file);
     return right;
 }

@@ -40,6 +40,7 @@ struct digest {
 };
 
 void digest_print(const struct remed_replica *replica);
+/* A file, or "-": nothing is taken of it. No pipe by its name: see pipe_input.h. */
 bool digest_is_file(const char *path);
 /* Reads a digest file; complains. */
 bool digest_read(const char *path, struct digest *digest);

@@ -46,7 +46,7 @@ static struct remed_log_rules *compile(const char *name, const char *text, size_
         fail("%s: %s", name, error.message);
         return NULL;
     }
-    fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column, error.message);
+    say_bare("%s:%u:%u: %s\n", name, error.line, error.column, error.message);
     show_place(text, length, &error);
     return NULL;
 }

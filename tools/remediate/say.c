@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CHANCE 3u
+
 static char **known;
 static int known_count;
 
@@ -45,7 +47,8 @@ static size_t say_argument(const char *text, const char *argument)
     if (length == 0 || remed_uri_redacted(argument, shown, sizeof shown) >= sizeof shown)
         shown[0] = '\0';
     size_t same = common_length(shown, argument);
-    if (length <= same || same == all)
+    bool chance = same == 0 && length < CHANCE && length < all; /* a letter is no quotation */
+    if (length <= same || same == all || chance)
         return 0;
     if (length < all)
         memcpy(shown + (same < sizeof shown - 4 ? same : sizeof shown - 4), "***", 4);
@@ -53,15 +56,23 @@ static size_t say_argument(const char *text, const char *argument)
     return length;
 }
 
+/* As it is, and without the '@' that names a file with what is meant. */
+static size_t say_value(const char *text, const char *value)
+{
+    size_t said = may_have_secret(value) ? say_argument(text, value) : 0;
+    if (said == 0 && *value == '@' && may_have_secret(value + 1))
+        said = say_argument(text, value + 1);
+    return said;
+}
+
 static size_t say_known(const char *text)
 {
     size_t said = 0;
     for (int i = 0; i < known_count && said == 0; i++) {
         const char *value = strncmp(known[i], "--", 2) == 0 ? strchr(known[i], '=') : NULL;
-        if (may_have_secret(known[i]))
-            said = say_argument(text, known[i]);
-        if (said == 0 && value != NULL && may_have_secret(value))
-            said = say_argument(text, value + 1); /* of --option=value */
+        said = say_value(text, known[i]);
+        if (said == 0 && value != NULL)
+            said = say_value(text, value + 1); /* of --option=value */
     }
     return said;
 }
@@ -76,16 +87,29 @@ static void say_text(const char *text)
     }
 }
 
-void say(const char *format, va_list arguments)
+static void say_formatted(const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, again);
     va_end(again);
     char *text = length >= 0 ? malloc((size_t)length + 1) : NULL;
-    fputs("remediate: ", stderr);
     if (text != NULL)
         vsnprintf(text, (size_t)length + 1, format, arguments);
     say_text(text != NULL ? text : "no memory for a message");
     free(text);
+}
+
+void say(const char *format, va_list arguments)
+{
+    fputs("remediate: ", stderr);
+    say_formatted(format, arguments);
+}
+
+void say_bare(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say_formatted(format, arguments);
+    va_end(arguments);
 }

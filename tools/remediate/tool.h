@@ -28,6 +28,8 @@ int command_rules(int argc, char **argv);
 /* Says "remediate: …" on standard error, without a secret of the arguments that are known. */
 void know_arguments(int count, char **arguments);
 void say(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+/* The same without "remediate: ". */
+void say_bare(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Says "remediate: …" on standard error; returns EXIT_FAILED, or EXIT_USAGE with a hint at --help.
  */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

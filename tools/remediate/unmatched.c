@@ -15,21 +15,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A regular file of another user is not written to; a pipe or a terminal is the user's own matter.
+/* Makes it, or opens what is there: a link is not followed, as who may write to its folder could
+ * have it lead to another file of ours; a pipe does not hold us up. */
+static int open_name(const char *path)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
+    int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+    return fd < 0 && errno == EEXIST ? open(path, flags) : fd;
+}
+
+/* 0, or errno of why it is not written to. A device is the user's own matter, as is who reads it.
  */
+static int check_sample(int fd, const struct stat *state)
+{
+    if (S_ISCHR(state->st_mode))
+        return 0;
+    if (!S_ISREG(state->st_mode))
+        return EINVAL;
+    if (state->st_uid != geteuid() || state->st_nlink > 1)
+        return EPERM;
+    return (state->st_mode & 0777) != 0600 && fchmod(fd, 0600) < 0 ? errno : 0;
+}
+
 static int open_sample(const char *path, uint64_t *size)
 {
     struct stat state;
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    int fd = open_name(path);
     if (fd < 0)
         return -1;
-    int number = 0;
-    if (fstat(fd, &state) < 0)
-        number = errno;
-    else if (S_ISREG(state.st_mode) && state.st_uid != geteuid())
-        number = EPERM;
-    else if (S_ISREG(state.st_mode) && (state.st_mode & 0777) != 0600 && fchmod(fd, 0600) < 0)
-        number = errno;
+    int number = fstat(fd, &state) < 0 ? errno : check_sample(fd, &state);
     if (number == 0) {
         *size = S_ISREG(state.st_mode) ? (uint64_t)state.st_size : 0;
         return fd;
@@ -37,6 +51,22 @@ static int open_sample(const char *path, uint64_t *size)
     close(fd);
     errno = number;
     return -1;
+}
+
+/* errno of open_sample() in words that say what to do. */
+static const char *why_no_sample(int number)
+{
+    switch (number) {
+    case ELOOP:
+        return "is a link; name the file itself";
+    case ENXIO:
+    case EINVAL:
+        return "not a regular file";
+    case EPERM:
+        return "another user's, or one of several names of a file";
+    default:
+        return strerror(number);
+    }
 }
 
 int unmatched_open(struct unmatched *unmatched)
@@ -50,7 +80,7 @@ int unmatched_open(struct unmatched *unmatched)
         int number = errno;
         if (fd >= 0)
             close(fd);
-        return fail("%s: %s", unmatched->path, strerror(number));
+        return fail("%s: %s", unmatched->path, why_no_sample(number));
     }
     unmatched_flush(unmatched);
     if (unmatched->file != NULL)

@@ -7,8 +7,9 @@
  */
 #include "backend/crypto/keyring.h"
 
+#include "base/regular_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,7 +185,7 @@ static int check_file(int file, const char *path, struct remed_error *error)
     struct stat status;
     if (fstat(file, &status) < 0)
         return remed_error_set(error, REMED_EIO, "%s: %s", path, strerror(errno));
-    if (S_ISREG(status.st_mode) && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         return remed_error_set(error, REMED_EPERM,
                                "%s: mode %04o lets others at the keys; chmod 600 it", path,
                                (unsigned)status.st_mode & 07777);
@@ -214,13 +215,9 @@ static int read_file(int file, char *text, size_t *length, const char *path,
 int remed_keyring_load(struct remed_keyring *keyring, const char *path, struct remed_error *error)
 {
     size_t length;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = remed_regular_open(path, "", error);
     if (file < 0)
-        return remed_error_set(error,
-                               errno == ENOENT   ? REMED_ENOENT
-                               : errno == EACCES ? REMED_EPERM
-                                                 : REMED_EIO,
-                               "%s: %s", path, strerror(errno));
+        return file;
     char *text = remed_allocate(&keyring->allocator, MAX_FILE + 1);
     int rc = text != NULL ? check_file(file, path, error)
                           : remed_error_set(error, REMED_ENOMEM, "no memory to read %s", path);

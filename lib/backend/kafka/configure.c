@@ -7,15 +7,28 @@
  */
 #include "backend/kafka/kafka.h"
 
+#include "base/regular_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+/* A file that librdkafka opens. */
+static bool is_location(const char *name)
+{
+    static const char end[] = ".location";
+    size_t length = strlen(name);
+    return length >= sizeof end && strcmp(name + length - (sizeof end - 1), end) == 0;
+}
 
 static int set(struct remed_kafka *kafka, const char *name, const char *value,
                struct remed_error *error)
 {
     char why[REMED_KAFKA_TEXT] = "", shown[REMED_KAFKA_TEXT];
     int rc = remed_kafka_keep_secret(kafka, name, value, error);
+    if (rc == 0 && is_location(name))
+        rc = remed_regular_check(value, "kafka: ", error);
     if (rc < 0)
         return rc;
     rd_kafka_conf_res_t answer = rd_kafka_conf_set(kafka->conf, name, value, why, sizeof why);
@@ -61,10 +74,14 @@ static int read_properties(struct remed_kafka *kafka, const char *path, struct r
     char line[4096];
     unsigned number = 0;
     int rc = 0;
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return remed_error_set(error, errno == ENOENT ? REMED_ENOENT : REMED_EPERM, "kafka: %s: %s",
-                               path, strerror(errno));
+    int fd = remed_regular_open(path, "kafka: ", error);
+    if (fd < 0)
+        return fd;
+    FILE *file = fdopen(fd, "r");
+    if (file == NULL) {
+        close(fd);
+        return remed_error_set(error, REMED_ENOMEM, "kafka: %s: no memory", path);
+    }
     while (rc == 0 && fgets(line, sizeof line, file) != NULL) {
         number++;
         if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n') {

@@ -2,9 +2,10 @@
 /* The reading of options.h. Threads: no state. */
 #include "backend/redis/options.h"
 #include "base/percent.h"
+#include "base/regular_file.h"
 
-#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define DEFAULT_ENTRIES 16384u
 #define DEFAULT_TIMEOUT_MS 5000u
@@ -133,10 +134,14 @@ static int read_password(struct remed_redis_options *options, const struct remed
         return rc;
     if (options->password[0] != '\0')
         return refuse(error, "a password and a password_file");
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return remed_error_set(error, errno == ENOENT ? REMED_ENOENT : REMED_EPERM, "redis: %s: %s",
-                               path, strerror(errno));
+    int fd = remed_regular_open(path, "redis: ", error);
+    if (fd < 0)
+        return fd;
+    FILE *file = fdopen(fd, "r");
+    if (file == NULL) {
+        close(fd);
+        return remed_error_set(error, REMED_ENOMEM, "redis: %s: no memory", path);
+    }
     char *line = fgets(options->password, sizeof options->password, file);
     fclose(file);
     size_t length = line != NULL ? strcspn(line, "\r\n") : 0;

@@ -2,6 +2,8 @@
 /* The TLS of tls.h. Threads: belongs to one transport. */
 #include "backend/redis/tls.h"
 
+#include "base/regular_file.h"
+
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <errno.h>
@@ -59,6 +61,9 @@ static int load_authorities(SSL_CTX *context, const struct remed_redis_options *
         return SSL_CTX_set_default_verify_paths(context) == 1
                    ? 0
                    : complain(error, "no authorities", "of the system");
+    int rc = remed_regular_check(options->ca_file, "redis: ", error);
+    if (rc < 0)
+        return rc;
     if (options->ca_file[0] != '\0' && SSL_CTX_load_verify_file(context, options->ca_file) != 1)
         return complain(error, "cafile", options->ca_file);
     if (options->ca_folder[0] != '\0' && SSL_CTX_load_verify_dir(context, options->ca_folder) != 1)
@@ -71,6 +76,11 @@ static int load_certificate(SSL_CTX *context, const struct remed_redis_options *
 {
     if (options->certificate[0] == '\0')
         return 0;
+    int rc = remed_regular_check(options->certificate, "redis: ", error);
+    if (rc == 0)
+        rc = remed_regular_check(options->key, "redis: ", error);
+    if (rc < 0)
+        return rc;
     if (SSL_CTX_use_certificate_chain_file(context, options->certificate) != 1)
         return complain(error, "cert", options->certificate);
     if (SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM) != 1)

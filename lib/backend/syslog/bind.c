@@ -107,8 +107,10 @@ int remed_bind_network(const struct remed_uri *uri, int type, const char *port,
     if (found != NULL)
         freeaddrinfo(found);
     errno = kept;
-    if (rc != 0)
-        remed_error_set(error, REMED_EINVAL, "%s:%s: %s", host, service, gai_strerror(rc));
+    if (rc != 0) /* what is no port may be a password that misses its '@' */
+        remed_error_set(error, REMED_EINVAL, "%s:%s: %s", host,
+                        service[strspn(service, "0123456789")] == '\0' ? service : "***",
+                        gai_strerror(rc));
     else if (fd < 0) {
         char what[320];
         snprintf(what, sizeof what, "cannot listen on %s:%s", any ? "*" : host, service);

@@ -5,9 +5,9 @@
  *
  * When another file has the name, the old one is read on until it was quiet for a while, as its
  * writer may not have been told yet; its lines come before those of the new one at every look, so
- * that the order of one writer is kept. A file that got shorter, or has another beginning, was
- * truncated, and is read from its beginning. What is between two looks written and truncated is not
- * seen: copytruncate loses lines by its nature.
+ * that the order of one writer is kept. A file that gets its name back is read on where it was. One
+ * that got shorter, or has another beginning, was truncated, and is read from its beginning. What
+ * is between two looks written and truncated is not seen: copytruncate loses lines by its nature.
  *
  * Threads: one thread a listener.
  */
@@ -35,6 +35,7 @@ struct follow {
     struct remed_listener *listener;
     struct input *input;
     struct reading reading[FILES]; /* the newest first; their frames are kept */
+    struct position left[FILES]; /* of those that were left, the newest first: one may come back */
     uint64_t poll, due;
     struct position marked[FILES], saved[FILES];
     unsigned mark_count, saved_count;
@@ -126,9 +127,11 @@ static int open_regular(const char *path)
     return -1;
 }
 
-static void leave(struct reading *reading)
+static void leave(struct follow *follow, struct reading *reading)
 {
     remed_syslog_frames_end(reading->frames);
+    memmove(follow->left + 1, follow->left, (FILES - 1) * sizeof *follow->left);
+    follow->left[0] = reading->at;
     close(reading->fd);
     reading->fd = -1;
 }
@@ -170,7 +173,8 @@ static void count_rotation(struct follow *follow, const char *what)
     remed_listener_say(follow->listener, REMED_LOG_INFO, "%s %s", follow->path, what);
 }
 
-/* Shorter than it was, or longer, but with another beginning: it was written anew. */
+/* Shorter than it was, or with another beginning: it was written anew. One of the same size is
+ * looked at each time, too: a time of change does not show what was written in the same tick. */
 static bool is_truncated(struct follow *follow, const struct reading *reading)
 {
     struct stat state;
@@ -179,8 +183,8 @@ static bool is_truncated(struct follow *follow, const struct reading *reading)
         note_fault(follow, errno);
         return false;
     }
-    if ((uint64_t)state.st_size <= reading->at.offset)
-        return (uint64_t)state.st_size < reading->at.offset;
+    if ((uint64_t)state.st_size < reading->at.offset)
+        return true;
     int rc = remed_position_sum(reading->fd, reading->at.summed, &sum);
     if (rc < 0)
         note_fault(follow, errno);
@@ -210,7 +214,7 @@ static void leave_oldest(struct follow *follow)
                            "%s: more than %d files had this name at a time; the oldest was not "
                            "read to its end",
                            follow->path, FILES);
-    leave(oldest);
+    leave(follow, oldest);
 }
 
 /* Makes the first place free: who had it is an old one now, and the oldest is left. */
@@ -227,6 +231,42 @@ static struct reading *make_place(struct follow *follow)
     return reading;
 }
 
+static bool is_of(const struct position *at, const struct stat *state)
+{
+    return (uint64_t)state->st_dev == at->device && (uint64_t)state->st_ino == at->inode;
+}
+
+/* One that is read as an old one has its name back: it is the newest again, and is read on. */
+static bool take_back_old(struct follow *follow, const struct stat *state)
+{
+    unsigned i = 1;
+    while (i < FILES && (follow->reading[i].fd < 0 || !is_of(&follow->reading[i].at, state)))
+        i++;
+    if (i == FILES)
+        return false;
+    const struct reading back = follow->reading[i];
+    memmove(follow->reading + 1, follow->reading, i * sizeof back);
+    follow->reading[0] = back;
+    follow->reading[0].grew = 0;
+    follow->reading[1].grew = 0;
+    count_rotation(follow, "is an earlier file again");
+    return true;
+}
+
+/* Where one that was left is to be read on; it is forgotten here. 0: it is none of them. */
+static uint64_t offset_of_left(struct follow *follow, int fd)
+{
+    for (unsigned i = 0; i < FILES; i++) {
+        struct position *at = &follow->left[i];
+        if (at->summed == 0 || remed_position_fits(at, fd) <= 0)
+            continue;
+        uint64_t offset = at->offset;
+        at->summed = 0;
+        return offset;
+    }
+    return 0;
+}
+
 /* Another file with the name: it is the one to read, and the one so far an old one. */
 static void look_for_another(struct follow *follow)
 {
@@ -237,8 +277,8 @@ static void look_for_another(struct follow *follow)
             note_fault(follow, errno);
         return; /* moved away, and none made yet: its writer still has it */
     }
-    if (!S_ISREG(state.st_mode) || (now->fd >= 0 && (uint64_t)state.st_dev == now->at.device &&
-                                    (uint64_t)state.st_ino == now->at.inode))
+    if (!S_ISREG(state.st_mode) || (now->fd >= 0 && is_of(&now->at, &state)) ||
+        take_back_old(follow, &state))
         return;
     int fd = open_regular(follow->path);
     if (fd < 0) {
@@ -253,7 +293,7 @@ static void look_for_another(struct follow *follow)
     }
     if (now->fd >= 0)
         count_rotation(follow, "is another file now");
-    if (!take(follow, make_place(follow), fd, 0)) {
+    if (!take(follow, make_place(follow), fd, offset_of_left(follow, fd))) {
         note_fault(follow, errno);
         close(fd);
     }
@@ -268,7 +308,7 @@ static bool read_old(struct follow *follow, struct reading *reading)
     if (reading->grew == 0 || reading->at.offset != before || follow->fault != 0)
         reading->grew = now;
     else if (now - reading->grew >= QUIET_NS)
-        leave(reading);
+        leave(follow, reading);
     return more;
 }
 
@@ -308,34 +348,51 @@ static int no_reading(const struct follow *follow, int number, struct remed_erro
                            strerror(number));
 }
 
+/* Goes on in one file; found: its descriptor, which is taken, or -1: it is gone. */
+static int resume_one(struct follow *follow, const struct position *at, int found,
+                      struct remed_error *error)
+{
+    if (found == -1 && at->summed > 0)
+        remed_listener_say(follow->listener, REMED_LOG_WARNING,
+                           "%s: a file that was read is not there any more; lines may be lost",
+                           follow->path);
+    if (found == -1 || take(follow, make_place(follow), found, at->offset))
+        return 0;
+    int number = errno;
+    close(found);
+    return no_reading(follow, number, error);
+}
+
+/* Which of the positions is of the file that has the name now; their count: none; -1: errno. */
+static int find_named(const struct positions *positions, int fd)
+{
+    unsigned i = 0;
+    for (int fits = 0; fd >= 0 && i < positions->count; i++)
+        if ((fits = remed_position_fits(&positions->each[i], fd)) != 0)
+            return fits < 0 ? -1 : (int)i;
+    return (int)positions->count;
+}
+
 /* Goes on where an earlier listener was: in the file itself, and in those that had its name and now
- * have another. *fd is that of the name or -1, and becomes -1 once it is a reading's. */
+ * have another. *fd is that of the name or -1, and becomes -1 once it is a reading's: the last, as
+ * it is the newest, whichever it was then. */
 static int resume(struct follow *follow, const struct positions *positions, int *fd,
                   struct remed_error *error)
 {
-    for (unsigned i = positions->count; i-- > 0;) { /* the oldest first */
-        const struct position *at = &positions->each[i];
-        int fits = i == 0 && *fd >= 0 ? remed_position_fits(at, *fd) : 0;
-        if (fits < 0)
-            return no_reading(follow, errno, error);
-        int found = fits > 0 ? *fd : remed_position_find(follow->path, at, error);
-        if (found < -1)
-            return found;
-        if (found == -1 && at->summed > 0)
-            remed_listener_say(follow->listener, REMED_LOG_WARNING,
-                               "%s: a file that was read is not there any more; lines may be lost",
-                               follow->path);
-        if (found == -1)
+    int named = find_named(positions, *fd), rc = 0;
+    if (named < 0)
+        return no_reading(follow, errno, error);
+    for (unsigned i = positions->count; rc == 0 && i-- > 0;) { /* the oldest first */
+        if ((int)i == named)
             continue;
-        if (found == *fd)
-            *fd = -1;
-        if (!take(follow, make_place(follow), found, at->offset)) {
-            int number = errno;
-            close(found);
-            return no_reading(follow, number, error);
-        }
+        int found = remed_position_find(follow->path, &positions->each[i], error);
+        rc = found < -1 ? found : resume_one(follow, &positions->each[i], found, error);
     }
-    return 0;
+    if (rc < 0 || named == (int)positions->count)
+        return rc;
+    int found = *fd;
+    *fd = -1;
+    return resume_one(follow, &positions->each[named], found, error);
 }
 
 /* Version 1 did not name its file, so only the file itself can show that it is the one. */
@@ -373,12 +430,19 @@ static int begin(struct follow *follow, bool at_end, int *fd, struct remed_error
     return 0;
 }
 
+/* A state file is nobody else's, neither as a state nor as a log. */
 static bool is_state_taken(const struct follow *follow)
 {
     const struct remed_listener *listener = follow->listener;
+    bool own = follow->state[0] != '\0';
     for (uint32_t i = 0; i < listener->input_count; i++) {
         const struct follow *other = listener->inputs[i]->follow;
-        if (other != NULL && other != follow && strcmp(other->state, follow->state) == 0)
+        if (other == NULL || other == follow)
+            continue;
+        if ((own && (remed_position_same_name(other->path, follow->state) ||
+                     (other->state[0] != '\0' &&
+                      remed_position_same_name(other->state, follow->state)))) ||
+            (other->state[0] != '\0' && remed_position_same_name(other->state, follow->path)))
             return true;
     }
     return false;
@@ -399,10 +463,10 @@ static int read_parameters(struct follow *follow, const struct remed_uri *uri, b
                                "file: is /// and a path; from is end or begin");
     if (follow->poll < POLL_LEAST || follow->poll > POLL_MOST)
         return remed_error_set(error, REMED_EINVAL, "file: poll is 1ms to 1h");
-    if (follow->state[0] != '\0' && is_state_taken(follow))
-        return remed_error_set(error, REMED_EINVAL, "state %s: another input has it",
-                               follow->state);
     memcpy(follow->path, uri->path, strlen(uri->path) + 1);
+    if (is_state_taken(follow))
+        return remed_error_set(error, REMED_EINVAL, "%s, state %s: a state is another input's too",
+                               follow->path, follow->state);
     *at_end = strcmp(from, "end") == 0;
     return follow->state[0] != '\0' ? remed_positions_check(follow->state, error) : 0;
 }

@@ -36,15 +36,19 @@ int remed_position_sum(int fd, uint32_t most, uint64_t *sum);
 int remed_position_learn(int fd, uint64_t *sum, uint32_t *summed);
 /* 1: the open file is the position's, and as long; 0: it is not; -1 with errno. */
 int remed_position_fits(const struct position *position, int fd);
-/* Reads a state file, which must belong to `path`; that there is none is no failure. */
+/* Reads a state file, which must belong to `path`; that there is none is no failure. One that is
+ * neither empty nor of positions is refused and left as it is. */
 int remed_positions_load(const struct remed_listener *listener, const char *state, const char *path,
                          struct positions *positions, struct remed_error *error);
+/* Whether two paths name one file, be it there or not. */
+bool remed_position_same_name(const char *one, const char *other);
 /* Whether a state file can be written. */
 int remed_positions_check(const char *state, struct remed_error *error);
 /* Replaces the state file at once. */
 int remed_positions_save(const char *state, const char *path, const struct position *positions,
                          unsigned count, struct remed_error *error);
-/* The file that a position is of, by whatever name it now has in the folder of `path`; -1: none;
+/* The file that a position is of, by whatever name it now has in the folder of `path`, or in
+ * that of the file it is a link to; -1: none;
  * REMED_EIO (below -1) when the folder or the file can't be read. */
 int remed_position_find(const char *path, const struct position *position,
                         struct remed_error *error);

@@ -12,6 +12,7 @@
 #include "base/entropy.h"
 #include "base/hash.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #define SPARE 64u       /* descriptors that connections never take, */
@@ -50,15 +51,30 @@ bool remed_peers_fit_descriptor(int fd)
     return (uint64_t)fd < usable_descriptors(&limit);
 }
 
+/* How many of them are free, `most` at most: what the host has open is no place. */
+static uint32_t free_descriptors(uint64_t usable, uint32_t most)
+{
+    uint32_t count = 0;
+    for (uint64_t fd = 0; fd < usable && count < most; fd++)
+        count += fcntl((int)fd, F_GETFD) < 0;
+    return count;
+}
+
 void remed_peers_fit_limit(struct remed_listener *listener)
 {
+    uint32_t *most = &listener->opts.max_connections;
     uint64_t limit, usable = usable_descriptors(&limit);
-    if (listener->opts.max_connections > usable) {
-        listener->opts.max_connections = usable > 0 ? (uint32_t)usable : 1;
+    uint32_t places = free_descriptors(usable, *most);
+    bool defaults = listener->opts.max_per_address == 0;
+    if (*most > places) {
+        *most = places > 0 ? places : 1;
         listener->lowered = true;
     }
-    if (listener->opts.max_per_address == 0)
-        listener->opts.max_per_address = default_share(listener->opts.max_connections);
+    if (defaults)
+        listener->opts.max_per_address = default_share(*most);
+    /* Where descriptors are few, one address must not have them all. */
+    if (defaults && listener->lowered && listener->opts.max_per_address > (*most + 1) / 2)
+        listener->opts.max_per_address = (*most + 1) / 2;
 }
 
 /* Once there is an input that has connections: it does not matter before. */

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define MAGIC "remediate-position "
@@ -187,11 +188,69 @@ static int judge(const struct remed_listener *listener, const char *state, const
     return 0;
 }
 
+/* The folder that a path names a file of. */
+static int folder_of(const char *path, char folder[1100])
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+    if (length >= 1100)
+        return -1;
+    memcpy(folder, length > 0 ? path : "./", length > 0 ? length : 2);
+    folder[length > 0 ? length : 2] = '\0';
+    return 0;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool remed_position_same_name(const char *one, const char *other)
+{
+    char folders[2][1100];
+    struct stat a, b;
+    if (strcmp(one, other) == 0 || (stat(one, &a) == 0 && stat(other, &b) == 0 && is_same(&a, &b)))
+        return true;
+    const char *names[2] = {strrchr(one, '/'), strrchr(other, '/')};
+    return strcmp(names[0] != NULL ? names[0] + 1 : one, names[1] != NULL ? names[1] + 1 : other) ==
+               0 &&
+           folder_of(one, folders[0]) == 0 && folder_of(other, folders[1]) == 0 &&
+           stat(folders[0], &a) == 0 && stat(folders[1], &b) == 0 && is_same(&a, &b);
+}
+
+/* Whether the state file may be replaced and taken from others. What it is not, it is told before
+ * anything is done to it; what can't be opened is told by who opens it next. */
+static int check_ours(const char *state, const char *path, struct remed_error *error)
+{
+    char head[sizeof MAGIC - 1];
+    struct stat status;
+    ssize_t got = 0;
+    if (remed_position_same_name(state, path))
+        return remed_error_set(error, REMED_EINVAL,
+                               "state %s: is the file that is followed; give it a file of its own",
+                               state);
+    int fd = open(state, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return 0;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        got = read(fd, head, sizeof head);
+    close(fd);
+    if (got <= 0 || (got == (ssize_t)sizeof head && memcmp(head, MAGIC, sizeof head) == 0))
+        return 0;
+    return remed_error_set(error, REMED_EINVAL,
+                           "state %s: is another file, not one of positions; name a new file, or "
+                           "remove it",
+                           state);
+}
+
 int remed_positions_load(const struct remed_listener *listener, const char *state, const char *path,
                          struct positions *positions, struct remed_error *error)
 {
     char text[TEXT_MAX];
     *positions = (struct positions){.count = 0};
+    int rc = check_ours(state, path, error);
+    if (rc < 0)
+        return rc;
     int fd = remed_private_open(AT_FDCWD, state, O_RDONLY, "state", error);
     if (fd == REMED_ENOENT)
         return 0;
@@ -205,18 +264,6 @@ int remed_positions_load(const struct remed_listener *listener, const char *stat
     if (length < 0 || strlen(text) != (size_t)length)
         text[0] = '\0'; /* no text: damaged */
     return judge(listener, state, path, text, positions, error);
-}
-
-/* The folder that a path names a file of. */
-static int folder_of(const char *path, char folder[1100])
-{
-    const char *slash = strrchr(path, '/');
-    size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
-    if (length >= 1100)
-        return -1;
-    memcpy(folder, length > 0 ? path : "./", length > 0 ? length : 2);
-    folder[length > 0 ? length : 2] = '\0';
-    return 0;
 }
 
 int remed_positions_check(const char *state, struct remed_error *error)
@@ -274,7 +321,7 @@ static bool sync_folder(const char *path)
     char folder[1100];
     int fd = folder_of(path, folder) == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd < 0)
-        return false;
+        return errno == EACCES; /* written to and not read: nothing to be done about it */
     bool done = fsync(fd) == 0 || errno == EINVAL; /* a file system that can't, and need not */
     int kept = errno;
     close(fd);
@@ -334,12 +381,9 @@ static int open_if_it_fits(int folder, const char *name, const struct position *
     return fits == 0 ? -1 : -2;
 }
 
-int remed_position_find(const char *path, const struct position *position,
-                        struct remed_error *error)
+/* Looks in one folder; as remed_position_find(). */
+static int find_in(const char *folder, const struct position *position, struct remed_error *error)
 {
-    char folder[1100];
-    if (position->summed == 0 || folder_of(path, folder) < 0)
-        return -1;
     DIR *names = opendir(folder);
     if (names == NULL)
         return errno == ENOENT
@@ -359,5 +403,19 @@ int remed_position_find(const char *path, const struct position *position,
     if (found == -2 || (found == -1 && number != 0))
         return remed_error_set(error, REMED_EIO, "%s: cannot look for a renamed file: %s", folder,
                                strerror(number));
+    return found;
+}
+
+int remed_position_find(const char *path, const struct position *position,
+                        struct remed_error *error)
+{
+    char folder[1100];
+    if (position->summed == 0 || folder_of(path, folder) < 0)
+        return -1;
+    int found = find_in(folder, position, error);
+    char *real = found == -1 ? realpath(path, NULL) : NULL; /* the name may be a link's */
+    if (real != NULL && folder_of(real, folder) == 0)
+        found = find_in(folder, position, error);
+    free(real);
     return found;
 }

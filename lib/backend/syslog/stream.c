@@ -12,6 +12,7 @@
 #include "backend/syslog/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -280,10 +281,23 @@ static bool make_place(struct remed_listener *listener, const struct peer *peer)
     return true;
 }
 
-/* Why there is no place for a new connection; NULL: there is, maybe now. */
-static const char *find_place(struct remed_listener *listener, const struct connection *made)
+/* Descriptors are places, too: who is silent gives way, and the new one takes the lower number. */
+static bool make_descriptor(struct remed_listener *listener, struct connection *made)
 {
-    if (!remed_peers_fit_descriptor(made->watch.fd))
+    if (!make_place(listener, NULL))
+        return false;
+    int lower = fcntl(made->watch.fd, F_DUPFD_CLOEXEC, 0);
+    if (lower < 0)
+        return false;
+    close(made->watch.fd);
+    made->watch.fd = lower;
+    return remed_peers_fit_descriptor(lower);
+}
+
+/* Why there is no place for a new connection; NULL: there is, maybe now. */
+static const char *find_place(struct remed_listener *listener, struct connection *made)
+{
+    if (!remed_peers_fit_descriptor(made->watch.fd) && !make_descriptor(listener, made))
         return "too few descriptors are left";
     if (remed_peer_has_too_many(listener, made) && !make_place(listener, made->peer))
         return "its address has as many as one may have";
@@ -362,9 +376,11 @@ void remed_stream_accept(struct remed_listener *listener, struct watch *watch, u
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return;
-        if (is_of_the_peer(errno))
+        int number = errno;
+        if (is_of_the_peer(number) ||
+            ((number == EMFILE || number == ENFILE) && make_place(listener, NULL)))
             continue;
-        count_failed_accept(listener, input, strerror(errno));
+        count_failed_accept(listener, input, strerror(number));
         remed_listener_pause(listener, input); /* it would be told of at once again */
         return;
     }

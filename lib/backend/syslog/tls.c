@@ -7,6 +7,8 @@
  */
 #include "backend/syslog/listener.h"
 
+#include "base/regular_file.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -39,9 +41,16 @@ static int load(SSL_CTX *context, const struct remed_uri *uri, struct remed_erro
         remed_uri_parameter(uri, "cafile", authority, sizeof authority) < 0)
         return remed_error_set(error, REMED_EINVAL,
                                "syslog+tls: needs cert=FILE, and key=FILE unless that has both");
+    const char *path = key[0] != '\0' ? key : cert;
+    int rc = remed_regular_check(cert, "syslog+tls: ", error);
+    if (rc == 0)
+        rc = remed_regular_check(path, "syslog+tls: ", error);
+    if (rc == 0)
+        rc = remed_regular_check(authority, "syslog+tls: ", error);
+    if (rc < 0)
+        return rc;
     if (SSL_CTX_use_certificate_chain_file(context, cert) != 1)
         return no_file(error, "certificate", cert);
-    const char *path = key[0] != '\0' ? key : cert;
     if (SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(context) != 1)
         return no_file(error, "key", path);
