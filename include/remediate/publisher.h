@@ -116,8 +116,8 @@ REMED_API int remed_publisher_new(struct remed_publisher **publisher, const char
  * @return how many were taken, from the first on, when that is any; else ::REMED_EBUSY: try again
  *         after process; ::REMED_EINVAL for a record without domain or body, or in a callback when
  *         the publisher closes; ::REMED_ELIMIT for one that is too long, whose own epoch or sequence is
- *         above ::REMED_NUMBER_GIVEN_MAX, or (without @c resume) when sequences would pass 2^62; ::REMED_ENOENT when the mac
- *         does not hold the key; ::REMED_EIO; others of the mac and of remed_transport_publish()
+ *         above ::REMED_NUMBER_GIVEN_MAX, or (without @c resume) when sequences would pass 2^62;
+ *         ::REMED_ENOENT when the mac does not hold the key; ::REMED_EIO; others of the mac and of remed_transport_publish()
  */
 REMED_API int remed_publisher_publish(struct remed_publisher *publisher,
                                       struct remed_record *const *records, size_t count,

@@ -110,6 +110,23 @@ code=0
 same 1 "$code"
 grep -q '^remediate: snapshot: .* is damaged' "$work/error"
 
+echo "numbers that are given are bounded, and what is left out goes behind them"
+given() {
+    echo "{\"domain\":\"edge-1\",\"kind\":\"counter\",$1\"body\":{\"name\":\"n\",\"value\":$2}}" |
+        "$remediate" publish "file://$work/given" 2>"$work/error" >"$work/report"
+}
+for name in sequence epoch; do
+    code=0
+    given "\"$name\":2305843009213693953," 1 || code=$?
+    same "1 published 0, delivered 0, lost 0" "$code $(cat "$work/report")"
+    grep -q "the record's $name 2305843009213693953 is beyond 2^61" "$work/error"
+done
+given '"origin":"fw7","sequence":2305843009213693952,' 2
+given '"origin":"fw8",' 3
+given '' 4
+same 2305843009213693954 "$("$remediate" snapshot "file://$work/given" 2>/dev/null |
+    sed -n 's/.*"sequence":\([0-9]*\),.*"value":4.*/\1/p')"
+
 echo "a spool: what one publish leaves, the next delivers"
 if "$remediate" publish --help | grep -q kafka:; then
     away=kafka://127.0.0.1:1/nobody # nothing listens there
