@@ -207,7 +207,6 @@ static int open_repository(struct listening *listening, const char *uri)
     listening->publisher_opts.key_id = listening->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
-    transport.log.write = tell_publisher;
     if (remed_publisher_new(&listening->publisher, uri, &transport, &listening->publisher_opts,
                             &error) < 0)
         return fail_at(uri, error.message);

@@ -304,7 +304,6 @@ static int publish_to(struct publishing *publishing, const char *uri)
     publishing->opts.key_id = publishing->keys.signer;
     remed_transport_opts_init(&transport, sizeof transport);
     add_drivers(&transport);
-    transport.log.write = tell_publisher;
     waiting_init(&publishing->waiting, uri);
     catch_interrupts();
     if (remed_publisher_new(&publishing->publisher, uri, &transport, &publishing->opts, &error) < 0)

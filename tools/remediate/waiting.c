@@ -58,11 +58,3 @@ void waiting_end(struct waiting *waiting)
     if (waiting->said[0] != '\0' && waiting->clear_since != 0)
         waiting_is_over(waiting);
 }
-
-void tell_publisher(void *context, enum remed_log_level level, const char *module,
-                    const char *message)
-{
-    (void)context;
-    if (level <= REMED_LOG_WARNING && strcmp(module, "publisher") == 0)
-        fprintf(stderr, "remediate: warning: %s\n", message);
-}

@@ -26,8 +26,5 @@ void waiting_init(struct waiting *waiting, const char *uri);
 void waiting_look(struct waiting *waiting, const char *text, uint64_t until, uint64_t now);
 /* The work is done: what was told is over, unless it still holds. */
 void waiting_end(struct waiting *waiting);
-/* A log hook that tells what a publisher itself warns of, and nothing of its transports. */
-void tell_publisher(void *context, enum remed_log_level level, const char *module,
-                    const char *message);
 
 #endif
