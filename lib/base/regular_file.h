@@ -13,8 +13,8 @@
 
 /*
  * Opens a regular file for reading. Errors read "WHOPATH: why", so `who` is "" or ends in ": ".
- * Returns the descriptor, or REMED_ENOENT, REMED_EPERM, REMED_EIO (a folder, too), REMED_EINVAL: it is
- * no regular file.
+ * Returns the descriptor, or REMED_ENOENT, REMED_EPERM, REMED_EIO (a folder, too), REMED_EINVAL: it
+ * is no regular file.
  */
 int remed_regular_open(const char *path, const char *who, struct remed_error *error);
 

@@ -464,9 +464,12 @@ static int read_parameters(struct follow *follow, const struct remed_uri *uri, b
     if (follow->poll < POLL_LEAST || follow->poll > POLL_MOST)
         return remed_error_set(error, REMED_EINVAL, "file: poll is 1ms to 1h");
     memcpy(follow->path, uri->path, strlen(uri->path) + 1);
+    if (is_state_taken(follow) && follow->state[0] != '\0')
+        return remed_error_set(error, REMED_EINVAL, "state %s: another input has it",
+                               follow->state);
     if (is_state_taken(follow))
-        return remed_error_set(error, REMED_EINVAL, "%s, state %s: a state is another input's too",
-                               follow->path, follow->state);
+        return remed_error_set(error, REMED_EINVAL, "%s: another input has it as its state",
+                               follow->path);
     *at_end = strcmp(from, "end") == 0;
     return follow->state[0] != '\0' ? remed_positions_check(follow->state, error) : 0;
 }
