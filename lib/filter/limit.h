@@ -36,7 +36,14 @@ struct remed_limit {
     uint64_t odd;                         /* bytes that did not make four */
     uint64_t time;                        /* of the last filling, steady ns */
     bool started;
+    bool leapt;                        /* the three below are set */
+    uint64_t before_leap;              /* the time before the last wide jump, */
+    uint64_t landing;                  /* and after it: it may be taken back */
+    uint64_t had[REMED_LIMIT_CLASSES]; /* tokens before it */
 };
+
+/* From which on time that passes at once may be a wild clock's. */
+#define REMED_LIMIT_LEAP (int64_t)(60 * REMED_NS_PER_S)
 
 static inline void remed_limit_init(struct remed_limit *limit, uint64_t bits_a_second)
 {
@@ -83,10 +90,36 @@ static inline uint64_t remed_limit_gain(struct remed_limit *limit, uint64_t pass
     return gained;
 }
 
+/* Time leaps: what is there is remembered. It goes back to where it was before a leap: so do the
+ * tokens, or a wild packet now and then would keep them all full. */
+static inline void remed_limit_leap(struct remed_limit *limit, uint64_t now, bool back)
+{
+    if (!back) {
+        memcpy(limit->had, limit->tokens, sizeof limit->had);
+        limit->before_leap = limit->time;
+        limit->landing = now;
+        limit->leapt = true;
+        return;
+    }
+    if (!limit->leapt || remed_clock_since(limit->before_leap, now) < -(int64_t)REMED_CLOCK_ORDER)
+        return;
+    for (unsigned share = 0; share < REMED_LIMIT_CLASSES; share++)
+        if (limit->had[share] < limit->tokens[share])
+            limit->tokens[share] = limit->had[share];
+    limit->leapt = false;
+    uint64_t paid = limit->before_leap + (limit->time - limit->landing); /* since the landing */
+    limit->time = remed_clock_since(paid, now) > 0 ? paid : now;
+}
+
 static inline void remed_limit_fill(struct remed_limit *limit, uint64_t now)
 {
     int64_t passed = remed_clock_since(limit->time, now);
     bool is_wild = !limit->started || passed < -(int64_t)REMED_CLOCK_ORDER;
+    if (REMED_UNLIKELY(limit->started && (is_wild || passed > REMED_LIMIT_LEAP))) {
+        remed_limit_leap(limit, now, is_wild);
+        passed = remed_clock_since(limit->time, now);
+        is_wild = passed < -(int64_t)REMED_CLOCK_ORDER;
+    }
     if (is_wild || passed > 0)
         limit->time = now;
     limit->started = true;

@@ -11,7 +11,10 @@
  *     by turns, or one wild packet), the offset after which the least time has passed is taken.
  *   - A jump forward is believed, as it may be a quiet night. When the times before it come again
  *     within ten minutes, it was a wild one, and the steady time goes back as well. A reader must
- *     therefore bear a time in the future: remed_clock_since() is negative then.
+ *     therefore bear a time in the future: remed_clock_since() is negative then. The last jumps are
+ *     remembered one by one, as several clocks by turns make a chain of them: when the times before
+ *     one come again, all from there on were other clocks, and the offset of each is known.
+ *   - A wide jump to just before where an earlier clock was is that clock, which stands still.
  *
  * Threads: a clock belongs to one object.
  */
@@ -22,7 +25,8 @@
 
 #define REMED_CLOCK_ORDER REMED_NS_PER_S                   /* what packets may be out of order by */
 #define REMED_CLOCK_MEMORY (int64_t)(600 * REMED_NS_PER_S) /* offsets are remembered so long */
-#define REMED_CLOCK_OFFSETS 4u
+#define REMED_CLOCK_OFFSETS 8u
+#define REMED_CLOCK_JUMPS 8u
 
 struct remed_clock_offset {
     uint64_t used; /* steady, when it was last in use */
@@ -30,13 +34,18 @@ struct remed_clock_offset {
     bool is_set;
 };
 
+/* A jump forward, in the packets' own times, and steady. */
+struct remed_clock_jump {
+    uint64_t before, landing;
+    uint64_t steady_before, steady_landing;
+};
+
 struct remed_clock {
     uint64_t last;  /* the latest packet's own time */
     int64_t offset; /* the one in use */
     bool started;
-    bool jumped;      /* the two below are set */
-    uint64_t before;  /* own time before the last jump forward */
-    uint64_t landing; /* own time after it */
+    unsigned jumps; /* how many there are of the latest: */
+    struct remed_clock_jump jump[REMED_CLOCK_JUMPS];
     struct remed_clock_offset others[REMED_CLOCK_OFFSETS];
 };
 

@@ -34,7 +34,9 @@ static bool begin_next(struct remed_flow_table *table, uint32_t number,
 {
     const struct remed_flow_record *record = &table->records[number];
     bool reopening = is_reopening(record, packet);
-    if (reopening || remed_flow_record_expired(table, record, packet->time))
+    bool expired = remed_flow_record_expired(table, record, packet->time) &&
+                   !remed_flow_goes_on(table, number, packet);
+    if (reopening || expired)
         remed_flow_restart(table, number, packet, reopening);
     else if (remed_flow_is_reuse(table, number, packet))
         remed_flow_reuse(table, number, packet);

@@ -216,6 +216,10 @@ unsigned remed_flow_follow(struct remed_flow_table *table, uint32_t number,
 /* Whether the SYN+ACK answers a SYN that is not the flow's own; then the flow is another one. */
 bool remed_flow_is_reuse(const struct remed_flow_table *table, uint32_t number,
                          const struct remed_seen *packet);
+/* Whether the packet, by its numbers, is the next step of the flow's own handshake: then no time
+ * that seems to have passed ended it. */
+bool remed_flow_goes_on(const struct remed_flow_table *table, uint32_t number,
+                        const struct remed_seen *packet);
 /* Begins that other flow: its SYN was seen before its answer. */
 void remed_flow_reuse(struct remed_flow_table *table, uint32_t number,
                       const struct remed_seen *packet);

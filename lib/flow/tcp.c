@@ -166,6 +166,18 @@ static bool is_completing(const struct remed_flow_record *record,
             is_in_range(cold->other_ack, packet->tcp_ack, range));
 }
 
+bool remed_flow_goes_on(const struct remed_flow_table *table, uint32_t number,
+                        const struct remed_seen *packet)
+{
+    const struct remed_flow_record *record = &table->records[number];
+    const struct remed_flow_cold *cold = &table->cold[number];
+    unsigned turning = packet->tcp_flags & (REMED_TCP_TURNING | REMED_TCP_ACK);
+    if (record->state == REMED_FLOW_SYN)
+        return turning == (REMED_TCP_SYN | REMED_TCP_ACK) && answers_syn(cold, packet);
+    return record->state == REMED_FLOW_SYN_ACK && turning == REMED_TCP_ACK &&
+           is_completing(record, cold, packet);
+}
+
 static void on_fin(struct remed_flow_record *record, struct remed_flow_cold *cold,
                    const struct remed_seen *packet)
 {

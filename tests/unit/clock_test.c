@@ -83,6 +83,41 @@ static void test_two_clocks_by_turns(void)
     }
 }
 
+/* Once all are known, the steady time goes on with every one of them. */
+static void test_many_clocks_by_turns(void)
+{
+    static const double gaps[] = {7, 1200, 3600};
+    for (int taps = 3; taps <= 8; taps++)
+        for (unsigned gap = 0; gap < 3; gap++) {
+            setup();
+            double before = 0, steady = 0, begin = 0;
+            for (int i = 0; i < 3000; i++, before = steady) {
+                steady = at(10000 + i * 0.1 + gaps[gap] * (i % taps));
+                if (i == taps)
+                    begin = steady;
+                else if (i > taps)
+                    CU_ASSERT_TRUE(steady - before < 1.5 && before - steady < 1.5);
+            }
+            double passed = steady - begin, wanted = (3000 - 1 - taps) * 0.1;
+            CU_ASSERT_TRUE(is_near(passed, wanted));
+        }
+}
+
+/* A tap that stands still in the far future moves nobody, nor do packets from all over it. */
+static void test_a_far_future_now_and_then(void)
+{
+    setup();
+    for (int i = 0; i < 3000; i++) {
+        double time = 10000 + i * 0.1;
+        if (i % 100 == 50) {
+            double far = at(i < 1500 ? 4e9 : 2e9 + i * 1e5);
+            CU_ASSERT_TRUE(i < 100 || i >= 1500 || is_near(far, time));
+        } else {
+            CU_ASSERT_TRUE(is_near(at(time), time));
+        }
+    }
+}
+
 static void test_extreme_times_do_not_trap(void)
 {
     static const uint64_t times[] = {0, 1, UINT64_MAX, 5, INT64_MAX, (uint64_t)INT64_MAX + 1, 7};
@@ -111,6 +146,8 @@ static const struct test_case cases[] = {
     {"a wild packet changes nothing", test_a_wild_packet_changes_nothing},
     {"a capture may begin at zero", test_a_capture_may_begin_at_zero},
     {"two clocks by turns", test_two_clocks_by_turns},
+    {"many clocks by turns", test_many_clocks_by_turns},
+    {"a far future now and then", test_a_far_future_now_and_then},
     {"extreme times do not trap", test_extreme_times_do_not_trap},
     {"due", test_due},
     {NULL, NULL},

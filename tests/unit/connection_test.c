@@ -365,6 +365,32 @@ static void test_set_clocks_stop_no_bucket(void)
     }
 }
 
+/* A packet of a hundred comes from the far future: from one time, or from all over it. */
+static void test_wild_packets_fill_no_bucket(void)
+{
+    for (unsigned kind = 0; kind < 2; kind++) {
+        unsigned copied = 0;
+        make("any : all\nlimit 6400bit");
+        for (unsigned j = 0; j < 20000; j++) {
+            double time =
+                j % 100 != 50 ? 1000000 + j * 0.01 : 4e9 + kind * 1000.0 * (j * 7919 % 20000);
+            copied += tcp(0, ACK, 101, 901, time) == REMED_REASON_ALL;
+        }
+        double full = 65536.0 / 80 + 2000;
+        CU_ASSERT_TRUE(copied > full * 0.85 && copied < full * 1.5);
+    }
+}
+
+/* Whatever the clocks of three taps say, the numbers tell that it is one handshake. */
+static void test_a_handshake_over_three_clocks(void)
+{
+    make("tcp : handshake");
+    CU_ASSERT_EQUAL(tcp(0, SYN, 100, 0, 1000), REMED_REASON_SYN);
+    CU_ASSERT_EQUAL(tcp(1, SYN | ACK, 900, 101, 4600), REMED_REASON_SYN_ACK);
+    CU_ASSERT_EQUAL(tcp(0, ACK, 101, 901, 8200), REMED_REASON_HANDSHAKE_ACK);
+    CU_ASSERT_EQUAL(flow_stats().created, 1);
+}
+
 static const struct test_case cases[] = {
     {"a lost ACK is made up for", test_a_lost_ack_is_made_up_for},
     {"either of two SYN+ACKs is acknowledged", test_either_of_two_syn_acks_is_acknowledged},
@@ -380,6 +406,8 @@ static const struct test_case cases[] = {
     {"duplicates use up nothing", test_duplicates_use_up_nothing},
     {"set clocks stop no refresh", test_set_clocks_stop_no_refresh},
     {"set clocks stop no bucket", test_set_clocks_stop_no_bucket},
+    {"wild packets fill no bucket", test_wild_packets_fill_no_bucket},
+    {"a handshake over three clocks", test_a_handshake_over_three_clocks},
     {NULL, NULL},
 };
 

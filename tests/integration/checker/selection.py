@@ -61,7 +61,8 @@ class Flows:
         flow = self.flows.get(key)
         tcp = packet.flags & 0xFF
         if flow is not None:
-            idle = time - flow.last > flow.timeout() * SECOND
+            idle = time - flow.last > flow.timeout() * SECOND \
+                and not goes_on(flow, packet, direction, tcp)
             if idle or flow.state == "closed" and tcp & (SYN | ACK | RST) == SYN:
                 flow = None
             elif flow.reuse and tcp & (SYN | ACK | RST) == SYN | ACK and flow.answers(direction, packet.ack):
@@ -124,14 +125,26 @@ def on_syn_ack(flow, packet, direction):
         flow.state = "syn-ack"
 
 
-def completes(flow, packet, direction, tcp):
-    if not flow.expected or flow.completed or not tcp & ACK:
-        return False
-    if flow.expected[-1][1] == direction:
+def goes_on(flow, packet, direction, tcp):
+    """By its numbers it is the next step of the handshake, whatever the clocks say."""
+    kind = tcp & (SYN | ACK | FIN | RST)
+    if flow.state == "syn":
+        return kind == SYN | ACK and flow.answers(direction, packet.ack)
+    return flow.state == "syn-ack" and kind == ACK and acknowledges(flow, packet, direction)
+
+
+def acknowledges(flow, packet, direction):
+    if not flow.expected or flow.completed or flow.expected[-1][1] == direction:
         return False
     room = 2**16 + min(flow.bytes[not direction], 2**24)
-    flow.completed = any((packet.ack - number) % 2**32 < room for number, _side in flow.expected)
-    return flow.completed
+    return any((packet.ack - number) % 2**32 < room for number, _side in flow.expected)
+
+
+def completes(flow, packet, direction, tcp):
+    if not tcp & ACK or not acknowledges(flow, packet, direction):
+        return False
+    flow.completed = True
+    return True
 
 
 def is_false_fin(flow, direction, packet):
