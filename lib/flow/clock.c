@@ -82,8 +82,9 @@ static void forget_old_jumps(struct remed_clock *clock)
 {
     int64_t run = 0;
     for (unsigned i = clock->jumps; i-- > 0;) {
-        run += run_of(clock, i);
-        if (run < 0 || run > REMED_CLOCK_MEMORY) {
+        int64_t own = run_of(clock, i);
+        run += own >= 0 && own <= REMED_CLOCK_MEMORY ? own : REMED_CLOCK_MEMORY + 1;
+        if (run > REMED_CLOCK_MEMORY) {
             for (unsigned old = 0; old <= i; old++)
                 forget_jump(clock, 0);
             return;
