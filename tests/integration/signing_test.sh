@@ -144,4 +144,13 @@ fails 2 '--key goes with --sign' "$remediate" publish --key 1 "file://$work/x"
 fails 2 "'0' is no number of a key" "$remediate" publish --sign "$work/both" --key 0 "file://$work/x"
 fails 1 "no transport for 'nothing:'" "$remediate" publish --sign "$work/both" nothing://x
 [ ! -e "$work/x" ] || { echo "a repository was made without a key"; exit 1; }
+
+echo "keys come by a pipe of the shell's, too; a pipe in the place of a file is refused at once"
+"$remediate" snapshot "file://$work/again" --verify /dev/fd/3 3<"$work/keys2" | wc -l >"$work/by-file"
+# shellcheck disable=SC2002 # a pipe on purpose
+cat "$work/keys2" | "$remediate" snapshot "file://$work/again" --verify /dev/stdin | wc -l >"$work/by-pipe"
+same 100 "$(cat "$work/by-pipe")"
+cmp "$work/by-file" "$work/by-pipe"
+mkfifo "$work/fifo"
+fails 1 'not a regular file' timeout 20 "$remediate" snapshot --verify "$work/fifo" "file://$work/a"
 echo ok
