@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libpcap-dev libjansson-dev librdkafka-dev libssl-dev redis-server libcunit1-dev libmsgpack-dev default-jre-headless maven python3 \
     tcpdump tshark iproute2 ethtool wrk iperf3 nginx-light curl openssl dnsmasq-base bind9-dnsutils \
-    mandoc procps git valgrind abigail-tools doxygen shellcheck clang-format-14 \
+    mandoc procps netbase git valgrind abigail-tools doxygen shellcheck clang-format-14 \
     rsyslog rsyslog-openssl bsdutils netcat-openbsd logrotate ulogd2 nftables conntrack
 
 jobs=$(nproc)
