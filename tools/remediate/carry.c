@@ -52,15 +52,10 @@ uint64_t monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-void shown_uri(const char *uri, char *text, size_t size)
-{
-    remed_uri_redacted(uri, text, size);
-}
-
 int fail_at(const char *uri, const char *message)
 {
     char shown[1024];
-    shown_uri(uri, shown, sizeof shown);
+    remed_uri_redacted(uri, shown, sizeof shown);
     return fail("%s: %s", shown, message);
 }
 
@@ -316,7 +311,7 @@ struct remed_replica *gather_replica(const char *where, uint32_t max_entries,
     int code = is_uri(where)     ? gather_uri(&gathering, where)
                : is_saved(where) ? gather_saved(&gathering, where)
                                  : gather_stream(&gathering, where);
-    shown_uri(where, shown, sizeof shown);
+    remed_uri_redacted(where, shown, sizeof shown);
     if (code == EXIT_OK && gathering.no_memory > 0)
         code =
             fail("%s: no memory for %llu records", shown, (unsigned long long)gathering.no_memory);

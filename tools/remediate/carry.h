@@ -27,8 +27,6 @@ struct remed_transport *open_transport(const char *uri,
 /* Describes what a transport had to pass over; "" when nothing. */
 #define DAMAGE_TEXT 1400u
 void describe_damage(const struct remed_transport *transport, char text[DAMAGE_TEXT]);
-/* A URI without what may be secret: password and parameters. */
-void shown_uri(const char *uri, char *text, size_t size);
 /* Complains of a URI, without what may be secret. */
 int fail_at(const char *uri, const char *message);
 /* Waits until something is to be done, at most `most_ms`, and does it; EXIT_OK, or complains. */

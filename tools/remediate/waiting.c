@@ -11,7 +11,7 @@
 void waiting_init(struct waiting *waiting, const char *uri)
 {
     memset(waiting, 0, sizeof *waiting);
-    shown_uri(uri, waiting->who, sizeof waiting->who);
+    remed_uri_redacted(uri, waiting->who, sizeof waiting->who);
 }
 
 static void waiting_say(struct waiting *waiting, const char *text, uint64_t until, uint64_t now)
